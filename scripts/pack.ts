@@ -1,45 +1,129 @@
 /**
- * `npm run pack [-- folder]`: one tarball per package, ready to publish or to install by path. In them is plain compiler
- * output, `dist/*.js` with its declarations, instead of the sources that the repository runs.
+ * `npm run pack [-- folder]`: a tarball of each published package, to publish or to install by path. Each holds all code of
+ * this repository that it needs, as one bundle, so that users install one package and no versions can disagree.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
+import { build } from "esbuild";
 import { command } from "./options.ts";
+import { type Declarations, writeDeclarations } from "./pack-types.ts";
 import { versionConstants } from "./version.ts";
 
 interface Manifest {
-  name: string;
-  exports?: Record<string, unknown>;
-  bin?: Record<string, string>;
-  files?: string[];
-  engines?: { node: string };
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+  readonly license: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-const FLOORS = "packages/{base,format/*,kernel/*,runtime/*,host/*,app/*}/package.json";
+/** A published package. */
+interface Published {
+  readonly folder: string;
+  /** Oldest version of Node that it runs on. */
+  readonly node: string;
+  /** Formats of the bundle: a program needs modules only. */
+  readonly formats: readonly ("esm" | "cjs")[];
+  /** Sources by the name of the bundled file, relative to `packages`. `index` is what programs import. */
+  readonly entries: Readonly<Record<string, string>>;
+  /** Commands, by name, and their entries. */
+  readonly bin?: Readonly<Record<string, string>>;
+}
 
-/** Node version whose syntax and API the packages use. */
-const OLDEST_NODE = 24;
+/** Worker thread that lies beside the bundle of every broker. */
+const JUDGE = { "judge-worker": "host/node/src/judge-worker.ts" };
+
+const PUBLISHED: readonly Published[] = [
+  {
+    ...{ folder: "app/client", node: "20.19", formats: ["esm", "cjs"] },
+    entries: { index: "app/client/src/index.ts" },
+  },
+  {
+    ...{ folder: "app/testkit", node: "20.19", formats: ["esm", "cjs"] },
+    entries: { index: "app/testkit/src/index.ts", main: "app/testkit/src/main.ts", ...JUDGE },
+    bin: { "samsa-testkit": "main" },
+  },
+  {
+    ...{ folder: "app/cli", node: "24", formats: ["esm"] },
+    entries: { samsa: "app/cli/src/main.ts", ...JUDGE },
+    bin: { samsa: "samsa" },
+  },
+];
 
 const root = join(import.meta.dirname, "..");
-const [folder = join(root, "dist", "packages")] = command("pack", "makes a tarball of each package")
-  .argument("[folder]", "where they go instead of dist/packages; its older tarballs are removed")
-  .parse().args;
-const target = resolve(folder);
-const staging = mkdtempSync(join(tmpdir(), "samsa-pack-"));
+const packages = join(root, "packages");
 
-/** The manifest with what the compiled package offers. */
-function packed(manifest: Manifest): Manifest {
-  const { bin } = manifest;
+const manifestOf = (folder: string): Manifest =>
+  JSON.parse(readFileSync(join(packages, folder, "package.json"), "utf8")) as Manifest;
+
+const FOLDERS = globSync("{base,format/*,kernel/*,runtime/*,host/*,app/*}", { cwd: packages }).filter(folder =>
+  existsSync(join(packages, folder, "package.json")),
+);
+const MANIFESTS = new Map(FOLDERS.map(folder => [folder, manifestOf(folder)]));
+const isOurs = (name: string): boolean => [...MANIFESTS.values()].some(manifest => manifest.name === name);
+
+/** Names and versions of the third-party packages that any of ours uses. */
+function thirdParty(kind: "dependencies" | "optionalDependencies"): Map<string, string> {
+  const all = [...MANIFESTS.values()].flatMap(manifest => Object.entries(manifest[kind] ?? {}));
+  return new Map(all.filter(([name]) => !isOurs(name)));
+}
+
+const REQUIRED = thirdParty("dependencies");
+const OPTIONAL = thirdParty("optionalDependencies");
+const URL_BANNER = 'const moduleUrl = require("node:url").pathToFileURL(__filename).href;';
+
+/** Bundles a package into `target/dist`. Returns the packages that the bundle imports. */
+async function bundle({ entries, node }: Published, format: "esm" | "cjs", target: string): Promise<string[]> {
+  const extension = format === "esm" ? ".js" : ".cjs";
+  const { metafile } = await build({
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([name, source]) => [name, join(packages, source)])),
+    outdir: join(target, "dist"),
+    outExtension: { ".js": extension },
+    ...{ format, bundle: true, splitting: format === "esm", platform: "node", target: `node${node}` },
+    external: [...REQUIRED.keys(), ...OPTIONAL.keys()],
+    define: { ...versionConstants(root), ...(format === "cjs" ? { "import.meta.url": "moduleUrl" } : {}) },
+    ...(format === "cjs" ? { banner: { js: URL_BANNER } } : {}),
+    ...{ metafile: true, logLevel: "warning" },
+  });
+  const imported = Object.values(metafile.outputs).flatMap(({ imports }) => imports.filter(({ external }) => external));
+  // A path within a package begins with its name.
+  return imported.map(({ path }) => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path);
+}
+
+/** The manifest with what the bundle offers and needs. */
+function packed(published: Published, manifest: Manifest, imported: ReadonlySet<string>): object {
+  const { name, version, description, license } = manifest;
+  const { bin, entries, formats, folder } = published;
+  const needed = (all: ReadonlyMap<string, string>, isNeeded: (name: string) => boolean): Record<string, string> =>
+    Object.fromEntries([...all].filter(([dependency]) => isNeeded(dependency)));
+  // Loaded by name at run time, so the bundler does not see them.
+  const lazily = readFileSync(join(packages, "host/node/package.json"), "utf8");
+  const isLazy = (dependency: string): boolean => lazily.includes(`"${dependency}"`);
+  const offer = (extension: string, types: string): object => ({
+    types: `./dist/types/${types}/${folder}/src/index.d${extension.replace("js", "ts")}`,
+    default: `./dist/index${extension}`,
+  });
   return {
-    ...manifest,
-    files: ["dist"],
-    engines: { node: `>=${OLDEST_NODE}` },
-    ...(manifest.exports === undefined
+    ...{ name, version, description, license, type: "module", files: ["dist"] },
+    engines: { node: `>=${published.node}` },
+    ...("index" in entries
+      ? {
+          exports: {
+            ".": {
+              import: offer(".js", "esm"),
+              ...(formats.includes("cjs") ? { require: offer(".cjs", "cjs") } : {}),
+            },
+          },
+        }
+      : {}),
+    ...(bin === undefined
       ? {}
-      : { exports: { ".": { types: "./dist/index.d.ts", default: "./dist/index.js" } } }),
-    ...(bin === undefined ? {} : { bin: Object.fromEntries(Object.keys(bin).map(name => [name, "dist/main.js"])) }),
+      : { bin: Object.fromEntries(Object.entries(bin).map(([program, entry]) => [program, `dist/${entry}.js`])) }),
+    dependencies: needed(REQUIRED, dependency => imported.has(dependency) || isLazy(dependency)),
+    optionalDependencies: needed(OPTIONAL, isLazy),
   };
 }
 
@@ -47,23 +131,28 @@ function prefix(file: string, text: string, mode: number): void {
   writeFileSync(file, text + readFileSync(file, "utf8"), { mode });
 }
 
-function pack(file: string): string {
-  const source = join(root, dirname(file));
-  const compiled = join(staging, "out", dirname(file).replace(/^packages\//, ""), "src");
-  const folder = join(staging, "packages", dirname(file).replace(/^packages\//, ""));
+async function pack(published: Published, declarations: Declarations, staging: string): Promise<string> {
+  const folder = join(staging, published.folder);
   mkdirSync(folder, { recursive: true });
-  cpSync(compiled, join(folder, "dist"), { recursive: true });
-  for (const page of [join(source, "README.md"), join(root, "LICENSE")]) cpSync(page, join(folder, basename(page)));
-  const manifest = packed(JSON.parse(readFileSync(join(root, file), "utf8")) as Manifest);
+  const imported = new Set<string>();
+  for (const format of published.formats) {
+    for (const name of await bundle(published, format, folder)) imported.add(name);
+    if (published.entries.index !== undefined) {
+      writeDeclarations(declarations, published.entries.index, { format, target: join(folder, "dist/types", format) });
+    }
+  }
+  for (const page of [join(packages, published.folder, "README.md"), join(root, "LICENSE")]) {
+    cpSync(page, join(folder, basename(page)));
+  }
+  for (const entry of Object.values(published.bin ?? {})) {
+    prefix(join(folder, "dist", `${entry}.js`), "#!/usr/bin/env node\n", 0o755);
+  }
+  const manifest = packed(published, manifestOf(published.folder), imported);
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
-  if (manifest.bin !== undefined) {
-    prefix(join(folder, "dist", "main.js"), "#!/usr/bin/env node\n", 0o755);
-  }
-  const version = join(folder, "dist", "terminal", "version.js");
-  if (existsSync(version)) {
-    const constants = Object.entries(versionConstants(root)).map(([name, value]) => `const ${name} = ${value};\n`);
-    prefix(version, constants.join(""), 0o644);
-  }
+  return folder;
+}
+
+function tarball(folder: string, target: string): string {
   const printed = execFileSync("npm", ["pack", "--json", "--silent", "--pack-destination", target], {
     cwd: folder,
     encoding: "utf8",
@@ -73,14 +162,21 @@ function pack(file: string): string {
   return archive.filename;
 }
 
+const [given = join(root, "dist", "packages")] = command("pack", "makes a tarball of each published package")
+  .argument("[folder]", "where they go instead of dist/packages; its older tarballs are removed")
+  .parse().args;
+const target = resolve(given);
+const staging = mkdtempSync(join(tmpdir(), "samsa-pack-"));
 try {
   const compiler = join(root, "node_modules", ".bin", "tsc");
-  execFileSync(compiler, ["-p", join(root, "tsconfig.pack.json"), "--outDir", join(staging, "out")], {
-    stdio: "inherit",
-  });
-  for (const name of globSync("*.tgz", { cwd: target })) rmSync(join(target, name));
+  const compiled = join(staging, "declarations");
+  execFileSync(compiler, ["-p", join(root, "tsconfig.pack.json"), "--outDir", compiled], { stdio: "inherit" });
+  const declarations = { folder: compiled, folders: new Map([...MANIFESTS].map(([path, { name }]) => [name, path])) };
   mkdirSync(target, { recursive: true });
-  for (const file of globSync(FLOORS, { cwd: root }).sort()) console.log(join(target, pack(file)));
+  for (const name of globSync("*.tgz", { cwd: target })) rmSync(join(target, name));
+  for (const published of PUBLISHED) {
+    console.log(join(target, tarball(await pack(published, declarations, staging), target)));
+  }
 } finally {
   rmSync(staging, { recursive: true, force: true });
 }

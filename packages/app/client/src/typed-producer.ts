@@ -8,6 +8,7 @@ import type {
   RecordMetadata,
 } from "@samsa/client-runtime";
 import { type GroupMembership, KafkaError, type TransactionOffset } from "@samsa/client-kernel";
+import { hasZstd } from "@samsa/node";
 import { CODEC_NAMES, type Compression, defaultCompression, type RecordHeader } from "@samsa/records";
 import { intercept, type Intercepted, type ProducerInterceptor, type SendOutcome } from "./interceptors.ts";
 import { serdeError } from "./serde/failure.ts";
@@ -37,9 +38,16 @@ export interface TypedProducerParts<K, V> {
   readonly lost: (topic: string, error: KafkaError) => void;
 }
 
-/** A codec with its level. Throws `KafkaError` INVALID_ARGUMENT for a name of none. */
+const ZSTD = 4;
+
+/** A codec with its level. Throws `KafkaError` INVALID_ARGUMENT for a name of none, and for one that is not there. */
 export function compressionOf(given: CompressionName | Compression): Compression {
-  if (typeof given !== "string") return given;
+  const compression = typeof given === "string" ? named(given) : given;
+  if (compression.codec !== ZSTD || hasZstd) return compression;
+  throw new KafkaError("INVALID_ARGUMENT", "compression with zstd needs Node 22.15 or later; use lz4 or snappy");
+}
+
+function named(given: CompressionName): Compression {
   for (const codec of [0, 1, 2, 3, 4] as const) if (CODEC_NAMES[codec] === given) return defaultCompression(codec);
   throw new KafkaError("INVALID_ARGUMENT", `compression is one of ${CODEC_NAMES.join(", ")}, not "${String(given)}"`);
 }

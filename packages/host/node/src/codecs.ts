@@ -3,7 +3,7 @@ import * as zlib from "node:zlib";
 import { BlockDecoder } from "./blocks.ts";
 import { gunzip } from "./gunzip.ts";
 import { lz4Block } from "./lz4.ts";
-import { once, optionalModule } from "./optional.ts";
+import { once, optionalModule, requiredModule } from "./optional.ts";
 import { type Inflate, reusedInflate } from "./reused-inflate.ts";
 import { snappyBlock } from "./snappy.ts";
 
@@ -59,7 +59,11 @@ function gunzipInto(): Inflate {
   };
 }
 
+/** True if this runtime compresses with zstd: Node from 22.15 on. Decompression always works. */
+export const hasZstd = typeof zlib.zstdCompressSync === "function";
+
 function unzstdInto(): Inflate {
+  if (!hasZstd) return slowUnzstd();
   const reused = reusedInflate("zstd", () => zlib.createZstdDecompress(), zlib.constants.ZSTD_e_end);
   if (reused !== undefined) return reused;
   return (input, output) => {
@@ -68,6 +72,15 @@ function unzstdInto(): Inflate {
       decoded("zstd", () => zlib.zstdDecompressSync(input, { maxOutputLength })),
       "zstd",
     );
+  };
+}
+
+/** Decompression in JavaScript, which does not check checksums of frames. */
+function slowUnzstd(): Inflate {
+  const { Decompress } = requiredModule<typeof import("fzstd")>("fzstd");
+  return (input, output) => {
+    const engine = new Decompress(chunk => output.append(chunk, "zstd"));
+    decoded("zstd", () => engine.push(input, true));
   };
 }
 

@@ -1,4 +1,4 @@
-export { nodeCodecs, pureCodecs } from "./codecs.ts";
+export { hasZstd, nodeCodecs, pureCodecs } from "./codecs.ts";
 export { nodeCrc32c } from "./crc32c.ts";
 export { nodeDigest } from "./digest.ts";
 export { nodeDisk } from "./disk.ts";

@@ -53,9 +53,10 @@ function readingInto(reader: Reader) {
  * the handle. If the runtime does not expose the handle, the accepted socket is used, with a new buffer for each chunk.
  */
 function adopted(accepted: net.Socket, reader: Reader, highWaterMark: number): net.Socket {
-  const bare = accepted as net.Socket & { _handle?: object | null };
+  const bare = accepted as net.Socket & { _handle?: { readonly readStart?: unknown } | null };
   const handle = bare._handle;
-  if (handle === undefined || handle === null) {
+  // Bun has a handle of another kind.
+  if (typeof handle?.readStart !== "function") {
     accepted.on("data", (chunk: Buffer) => {
       reader.receive(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     });

@@ -11,6 +11,11 @@ export function optionalModule<T>(name: string): T | undefined {
   }
 }
 
+/** Loads a module when it is needed. */
+export function requiredModule<T>(name: string): T {
+  return require(name) as T;
+}
+
 /** Calls `make` on first use and keeps its result. */
 export function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;

@@ -1,6 +1,5 @@
-import { createRequire } from "node:module";
 import { MalformedError, type Pattern } from "@samsa/base";
-import { once } from "./optional.ts";
+import { once, requiredModule } from "./optional.ts";
 
 /**
  * Limit on the length of an expression. Longer ones take tens of milliseconds to compile and to match, and are not seen
@@ -9,9 +8,8 @@ import { once } from "./optional.ts";
 const LONGEST = 2000;
 const MOST_STEPS = 1000;
 
-const require = createRequire(import.meta.url);
 // Load `re2js` with the first expression: it takes megabytes, and many brokers see none.
-const re2 = once(() => require("re2js") as typeof import("re2js"));
+const re2 = once(() => requiredModule<typeof import("re2js")>("re2js"));
 
 /** Implements `Env.pattern` with a port of RE2/J, the library that Kafka uses. */
 export function nodePattern(expression: string): Pattern {

@@ -3,7 +3,7 @@ import { nodeCodecs, nodeCrc32c, pureCodecs } from "@samsa/node";
 import fc from "fast-check";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import wabt from "wabt";
 import { BLOCKS_WASM } from "../src/blocks-wasm.ts";
 import { plainLz4, plainSnappy } from "./block-model.ts";
@@ -91,6 +91,30 @@ describe.each(bothKinds)("%s codecs", (_, codecs) => {
     expect(() => grown(codecs, codec, Uint8Array.of(), 100)).toThrow();
     expect(() => grown(codecs, codec, utf8("\xff\xff\xffnot at all"), 100)).toThrow();
   });
+});
+
+test("a runtime whose zlib has no zstd decompresses it all the same", async () => {
+  vi.resetModules();
+  vi.doMock("node:zlib", async original => ({
+    ...(await original<typeof import("node:zlib")>()),
+    ...{ zstdCompressSync: undefined, zstdDecompressSync: undefined, createZstdDecompress: undefined },
+  }));
+  const old = await import("../src/codecs.ts");
+  vi.doUnmock("node:zlib");
+  expect(old.hasZstd).toBe(false);
+  const codecs = old.pureCodecs();
+  const other = pureCodecs();
+  fc.assert(
+    fc.property(inputs, input => {
+      const small = other.zstd(input, 3);
+      expect(sameBytes(grown(codecs, "zstd", small, input.length), input)).toBe(true);
+      if (input.length > 0) expect(() => grown(codecs, "zstd", small, input.length - 1)).toThrow();
+    }),
+    { numRuns: 60 },
+  );
+  const bomb = other.zstd(new Uint8Array(1 << 20), 3);
+  expect(() => grown(codecs, "zstd", bomb, 100_000)).toThrow();
+  expect(() => grown(codecs, "zstd", utf8("\xff\xff\xffnot at all"), 100)).toThrow();
 });
 
 describe("damaged blocks are refused, or decoded as a plain decoder does", () => {

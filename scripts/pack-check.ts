@@ -1,0 +1,211 @@
+/**
+ * `npm run pack:check`: installs the packed packages into an empty project, as a user would, and runs the examples of their
+ * READMEs there: as ES modules and as CommonJS, on each runtime that is there, with the types of both module resolutions.
+ */
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { transformSync } from "esbuild";
+import { command } from "./options.ts";
+
+/** Packages with an example in their README. */
+const EXAMPLES = ["client", "testkit"] as const;
+const STARTED_MS = 20_000;
+
+const root = join(import.meta.dirname, "..");
+const { bun, deno } = command("pack:check", "tries the packed packages in an empty project")
+  .option("--bun", "with Bun, too, which npm installs for it")
+  .option("--deno", "with Deno, too, which npm installs for it")
+  .parse()
+  .opts<{ readonly bun?: true; readonly deno?: true }>();
+const folder = mkdtempSync(join(tmpdir(), "samsa-pack-check-"));
+const project = join(folder, "project");
+let failures = 0;
+
+/** Runs a program and returns what it printed, with its errors. */
+function run(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): string {
+  try {
+    const options = { cwd: project, encoding: "utf8", stdio: "pipe", timeout: 120_000 } as const;
+    return execFileSync(program, [...args], { ...options, env: { ...process.env, ...env } });
+  } catch (error) {
+    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${program} ${args.join(" ")}\n${stdout}${stderr}`);
+  }
+}
+
+function check(title: string, work: () => void): void {
+  const before = performance.now();
+  try {
+    work();
+    console.log(`ok   ${title} (${Math.round(performance.now() - before)} ms)`);
+  } catch (error) {
+    failures++;
+    console.log(`FAIL ${title}\n${(error as Error).message}`);
+  }
+}
+
+/** First TypeScript example of a package's README. */
+function example(name: string, bootstrapServers: string): string {
+  const readme = readFileSync(join(root, "packages/app", name, "README.md"), "utf8");
+  const code = /```ts\n(.*?)```/s.exec(readme)?.[1];
+  if (code === undefined) throw new Error(`the README of ${name} has no example`);
+  return code.replaceAll("localhost:9092", bootstrapServers);
+}
+
+/** A program that writes with every codec that its runtime has, and reads what the first runtime wrote with all five. */
+const codecs = (bootstrapServers: string): string => `
+import { KafkaClient, string } from "@samsa/client";
+await using client = new KafkaClient("${bootstrapServers}");
+const value = "again ".repeat(2000);
+let known = 0;
+for (const compression of ["none", "gzip", "snappy", "lz4", "zstd"]) {
+  try {
+    const producer = client.producer({ value: string, compression });
+    await producer.send({ topic: "codecs", value });
+    known++;
+  } catch (error) {
+    if (!error.message.includes("zstd needs Node")) throw error;
+  }
+}
+if (known < 4) throw new Error("only " + known + " codecs");
+const consumer = client.consumer({ value: string });
+consumer.assign([{ topic: "codecs", partition: 0, offset: "beginning" }]);
+let read = 0;
+for await (const record of consumer.records()) {
+  if (record.value !== value) throw new Error("record " + record.offset + " is another one");
+  if (++read === 5) break;
+}
+`;
+
+/** The program as CommonJS, which has no await at its top. */
+function commonJs(code: string): string {
+  const imports = [...code.matchAll(/^import \{(.*?)\} from "(.*?)";$/gm)];
+  const required = imports.map(
+    ([, names = "", name = ""]) => `const {${names.replaceAll(/type \w+,?/g, "")}} = require("${name}");`,
+  );
+  const rest = code.replaceAll(/^import .*$/gm, "");
+  return `${required.join("\n")}\nasync function main() {${rest}}\nmain().catch(error => { console.error(error); process.exit(1); });`;
+}
+
+const plain = (code: string, format: "esm" | "cjs"): string =>
+  transformSync(format === "esm" ? code : commonJs(code), { loader: "ts", target: "node20" }).code;
+
+function runtimes(): Map<string, readonly [string, ...string[]]> {
+  const found = new Map<string, readonly [string, ...string[]]>([
+    [`Node ${process.versions.node}`, [process.execPath]],
+  ]);
+  const outer = (process.env.PATH ?? "").split(":").filter(path => !path.includes("node_modules"));
+  try {
+    const other = execFileSync("node", ["--version"], { encoding: "utf8", env: { PATH: outer.join(":") } }).trim();
+    const program = execFileSync("which", ["node"], { encoding: "utf8", env: { PATH: outer.join(":") } }).trim();
+    if (other !== process.version) found.set(`Node ${other.slice(1)}`, [program]);
+  } catch {
+    console.log("skip another version of Node: the PATH has none");
+  }
+  const tools = join(folder, "tools");
+  for (const [name, isWanted] of [
+    ["bun", bun],
+    ["deno", deno],
+  ] as const) {
+    if (isWanted !== true) {
+      console.log(`skip ${name}: --${name} tries it`);
+      continue;
+    }
+    mkdirSync(tools, { recursive: true });
+    execFileSync("npm", ["install", "--silent", "--prefix", tools, name], { stdio: "inherit" });
+    const program = join(tools, "node_modules/.bin", name);
+    found.set(name, name === "bun" ? [program] : [program, "run", "--allow-all", "--node-modules-dir=manual"]);
+  }
+  return found;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+/** Starts the packed broker. Returns its address, and a function that stops it. */
+async function broker(): Promise<{ readonly address: string; readonly stop: () => Promise<void> }> {
+  const address = `127.0.0.1:${await freePort()}`;
+  const settings = [`listeners=PLAINTEXT://${address}`, `log.dirs=${join(folder, "data")}`];
+  const options = ["start", "--http-port", "off", ...settings.flatMap(setting => ["-o", setting])];
+  const program = join(project, "node_modules/samsa/dist/samsa.js");
+  const child = spawn(process.execPath, [program, ...options], { cwd: project, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise<void>(resolve => child.once("exit", () => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.once("data", () => resolve());
+    child.once("exit", code => reject(new Error(`samsa start ended with ${code}`)));
+    setTimeout(() => reject(new Error("samsa start has printed nothing")), STARTED_MS).unref();
+  });
+  return { address, stop: () => (child.kill("SIGTERM"), ended) };
+}
+
+const COMPILER = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,esnext.disposable", "--types", "node"];
+
+function checkTypes(name: string, code: string): void {
+  const modules = join(project, `${name}.mts`);
+  const required = join(project, `${name}.cts`);
+  writeFileSync(modules, code);
+  const head = code.match(/^import .*$/gm) ?? [];
+  writeFileSync(
+    required,
+    `${head.join("\n")}\nasync function main() {${code.replaceAll(/^import .*$/gm, "")}}\nvoid main();`,
+  );
+  const tsc = join(root, "node_modules/.bin/tsc");
+  check(`${name}: types, node16, ES module and CommonJS`, () => {
+    run(tsc, [...COMPILER, "--module", "node16", "--moduleResolution", "node16", modules, required]);
+  });
+  check(`${name}: types, bundler`, () => {
+    run(tsc, [...COMPILER, "--module", "esnext", "--moduleResolution", "bundler", modules]);
+  });
+}
+
+/** Runs a program in both module formats, on each runtime. */
+function tryOut(name: string, code: string, on: ReturnType<typeof runtimes>): void {
+  for (const format of ["esm", "cjs"] as const) {
+    const file = join(project, `${name}.${format === "esm" ? "mjs" : "cjs"}`);
+    writeFileSync(file, plain(code, format));
+    for (const [title, [program, ...args]] of on) {
+      check(`${name}: ${format}, ${title}`, () => void run(program, [...args, file]));
+    }
+  }
+}
+
+try {
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "name": "empty", "private": true }\n');
+  const packed = execFileSync(process.execPath, [join(root, "scripts/launch.mjs"), "pack", join(folder, "packs")], {
+    encoding: "utf8",
+  });
+  check("the packages are installed", () => {
+    run("npm", ["install", "--no-audit", "--no-fund", "--engine-strict=false", ...packed.trim().split("\n")]);
+  });
+  mkdirSync(join(project, "node_modules/@types"), { recursive: true });
+  for (const name of ["@types/node", "undici-types"]) {
+    symlinkSync(join(root, "node_modules", name), join(project, "node_modules", name));
+  }
+  check("npx samsa-testkit runs a command", () => {
+    const printed = run("npx", ["samsa-testkit", "--", "sh", "-c", "echo $KAFKA_BOOTSTRAP_SERVERS"]);
+    if (!/:\d+\n$/.test(printed)) throw new Error(printed);
+  });
+  const found = runtimes();
+  const { address, stop } = await broker();
+  try {
+    for (const name of EXAMPLES) {
+      const code = example(name, address);
+      checkTypes(name, code);
+      tryOut(name, code, found);
+    }
+    tryOut("codecs", codecs(address), found);
+  } finally {
+    await stop();
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exitCode = failures === 0 ? 0 : 1;
