@@ -1,4 +1,5 @@
 import { entryAt } from "@samsa/base";
+import { CLIENTS } from "./clients.ts";
 
 /** Row of the table. */
 export interface Row {
@@ -80,6 +81,15 @@ const ROWS: readonly Row[] = [
     unit: "ms",
     digits: 0,
   },
+  ...Object.entries(CLIENTS).flatMap(([library, title]) => [
+    { key: `client-${library}-produce.per-cpu`, title: `${title}: produce 100 B`, unit: "records/CPU s", digits: 0 },
+    { key: `client-${library}-produce.rate`, title: "… by the clock", unit: "records/s", digits: 0 },
+    { key: `client-${library}-offer.per-cpu`, title: "… with offer", unit: "records/CPU s", digits: 0 },
+    { key: `client-${library}-consume.per-cpu`, title: "… consume them", unit: "records/CPU s", digits: 0 },
+    { key: `client-${library}-lone.mean`, title: "… one send after the other, mean", unit: "ms", digits: 2 },
+    { key: `client-${library}-lone.p99`, title: "… 99th percentile", unit: "ms", digits: 2 },
+    { key: `client-${library}-large.rate`, title: "… produce 1 MB", unit: "records/s", digits: 0 },
+  ]),
   { key: "turn.longest", title: "Longest turn of the event loop under the loads", unit: "ms", digits: 1 },
 ];
 

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Contender, topic } from "./contenders.ts";
+import { clients } from "./clients.ts";
 import { cluster, clusterMany } from "./cluster.ts";
 import { decisionCost, imageBytes } from "./decisions.ts";
 import { type Java, runJava, runJavaFile, runJavaToAnyEnd } from "./java.ts";
@@ -207,4 +208,5 @@ export const WIDE: Readonly<Record<string, (stage: Stage, folder: string) => Pro
   "fan-out": fanOut,
   backlog,
   mixture,
+  clients,
 };

@@ -196,8 +196,9 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "test/bench",
     name: "@samsa/bench",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/metadata", "@samsa/node", "@samsa/wire"],
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/metadata", "@samsa/node", "@samsa/wire", "@samsa/client"],
     node: true,
+    libraries: ["kafkajs", "@platformatic/kafka"],
   },
   {
     folder: "test/fuzz",
