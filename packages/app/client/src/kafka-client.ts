@@ -1,14 +1,22 @@
-import { type Logger, VERSION } from "@samsa/base";
+import { type Env, type Logger, VERSION } from "@samsa/base";
 import { KafkaError, parseOffsetReset } from "@samsa/client-kernel";
-import { Admin, CLUSTER_DEFAULTS, ClusterClient, Consumer, Producer } from "@samsa/client-runtime";
+import {
+  Admin,
+  CLUSTER_DEFAULTS,
+  ClusterClient,
+  Consumer,
+  Producer,
+  securityOf,
+  type SecurityOptions,
+} from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
-import { type Endpoint, parseEndpoints } from "@samsa/wire";
+import { type Endpoint, parseEndpoints, type Security } from "@samsa/wire";
 import { unwatchExit, watchExit } from "./exit-notice.ts";
 import { TypedConsumer, type TypedConsumerOptions } from "./typed-consumer.ts";
 import { compressionOf, TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
 
 /** Options of a `KafkaClient`. Times are in ms; defaults are Kafka's. */
-export interface ClientOptions {
+export interface ClientOptions extends SecurityOptions {
   /** Addresses of some brokers, as `host:port`; one text with commas between them, or several texts. */
   readonly bootstrapServers: string | readonly string[];
   /** `client.id`, which brokers show in logs, metrics and quotas; "samsa-client" by default. */
@@ -60,6 +68,9 @@ function endpointsOf(servers: ClientOptions["bootstrapServers"]): Endpoint[] {
 export class KafkaClient implements AsyncDisposable {
   readonly #options: ClientOptions;
   readonly #endpoints: readonly Endpoint[];
+  /** Shared by all that is made here, as are its tokens. */
+  readonly #security: Security;
+  readonly #env: Env;
   readonly #open = new Set<Closable>();
   #isClosed = false;
 
@@ -67,6 +78,8 @@ export class KafkaClient implements AsyncDisposable {
   constructor(options: string | ClientOptions) {
     this.#options = typeof options === "string" ? { bootstrapServers: options } : options;
     this.#endpoints = endpointsOf(this.#options.bootstrapServers);
+    this.#security = securityOf(this.#options);
+    this.#env = nodeEnv({ logger: this.#options.logger ?? CONSOLE });
   }
 
   /** Administration of the cluster: Java's `Admin`. Closed with the client. */
@@ -141,9 +154,9 @@ export class KafkaClient implements AsyncDisposable {
 
   #cluster(kind: string): ClusterClient {
     if (this.#isClosed) throw new KafkaError("CLOSED", "the client is closed");
-    const { clientId = `samsa-client-${kind}`, logger = CONSOLE, metadataMaxAgeMs, ...given } = this.#options;
+    const { clientId = `samsa-client-${kind}`, metadataMaxAgeMs, ...given } = this.#options;
     const { requestTimeoutMs, apiTimeoutMs, allowAutoTopicCreation } = given;
-    return new ClusterClient(nodeEnv({ logger }), {
+    return new ClusterClient(this.#env, {
       ...CLUSTER_DEFAULTS,
       ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
       ...(apiTimeoutMs === undefined ? {} : { apiTimeoutMs }),
@@ -151,6 +164,7 @@ export class KafkaClient implements AsyncDisposable {
       ...(metadataMaxAgeMs === undefined ? {} : { maxAgeMs: metadataMaxAgeMs }),
       bootstrapServers: this.#endpoints,
       clientId,
+      security: this.#security,
       software: { name: "samsa-client", version: VERSION },
     });
   }

@@ -15,3 +15,4 @@ export type { Moved } from "./consume/fetch-runtime.ts";
 export { type BatchStream, type RecordStream, type StreamOptions } from "./consume/record-stream.ts";
 export { type OperationOptions, Producer, type ProducerOptions } from "./producer/producer.ts";
 export type { Acknowledge, BatchResult, LostRecords, ProducerRecord, RecordMetadata } from "./producer/records.ts";
+export { type OAuthOptions, type SaslOptions, type SecurityOptions, securityOf } from "./settings/security-options.ts";
