@@ -55,6 +55,17 @@ export class ClusterClient {
     return this.#isClosed;
   }
 
+  /** Why the last question about metadata failed, as a sentence; undefined if it was answered. */
+  get failure(): string | undefined {
+    const reason = this.#lastFailure;
+    return reason instanceof Error ? reason.message : undefined;
+  }
+
+  /** Failure of TLS or SASL, because of which there is no metadata. */
+  get securityFailure(): KafkaError | undefined {
+    return isSecurityFailure(this.#lastFailure) ? this.#lastFailure : undefined;
+  }
+
   /** Patience of a call without a timeout of its own (`default.api.timeout.ms`). */
   patience(options: { readonly timeoutMs?: number | undefined; readonly signal?: Patience["signal"] } = {}): Patience {
     const { timeoutMs = this.settings.apiTimeoutMs, signal } = options;
@@ -254,7 +265,7 @@ export class ClusterClient {
     const late = (): KafkaError => {
       const code = errorCode();
       if (code !== 0) return KafkaError.of(code, about);
-      const why = this.#lastFailure instanceof Error ? `: ${this.#lastFailure.message}` : "";
+      const why = this.failure === undefined ? "" : `: ${this.failure}`;
       return new KafkaError("TIMED_OUT", `no metadata of ${about} in time${why}`, { cause: this.#lastFailure });
     };
     const failuresBefore = this.#failures;
