@@ -97,6 +97,8 @@ export { DeadlineHeap } from "./heap.ts";
 export { ignored } from "./ignored.ts";
 export { groupBy, sameItems } from "./lists.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";
+export { nearest } from "./nearest.ts";
+export { parseProperties } from "./properties.ts";
 export { checkTransition, type PreviousStates } from "./transition.ts";
 export {
   isReservedDirectory,

@@ -1,4 +1,4 @@
-import { entryAt, lastEntry } from "@samsa/base";
+import { entryAt, lastEntry } from "./assert.ts";
 
 /** Number of edits up to which a name counts as a misspelling of another. */
 const MOST_EDITS = 2;
