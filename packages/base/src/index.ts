@@ -1,5 +1,5 @@
 export { entryAt, invariant, InvariantError, lastEntry } from "./assert.ts";
-export { fromBase64, fromBase64Url, toBase64, toBase64Url } from "./base64.ts";
+export { fromBase64, fromBase64Url, toBase64, toBase64Url } from "./text/base64.ts";
 export type {
   BrokerEpoch,
   BrokerId,
@@ -97,8 +97,8 @@ export { DeadlineHeap } from "./heap.ts";
 export { ignored } from "./ignored.ts";
 export { groupBy, sameItems } from "./lists.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";
-export { nearest } from "./nearest.ts";
-export { parseProperties } from "./properties.ts";
+export { nearest } from "./text/nearest.ts";
+export { parseProperties } from "./text/properties.ts";
 export { checkTransition, type PreviousStates } from "./transition.ts";
 export {
   isReservedDirectory,

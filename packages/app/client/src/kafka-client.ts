@@ -82,6 +82,12 @@ function propertiesOf(given: NonNullable<ClientOptions["properties"]>): Readonly
   }
 }
 
+/** Options with defaults for those that are left out or undefined. */
+function layered<T extends object>(defaults: object, given: T): T {
+  const present = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(present) } as T;
+}
+
 /**
  * Client of one Kafka cluster, Samsa's or another. Producers, consumers and admins are made here; each has connections of
  * its own, which are closed with it, or with the client.
@@ -125,8 +131,7 @@ export class KafkaClient implements AsyncDisposable {
   ): TypedProducer<K, V> {
     const { key, value, compression, interceptors = [], ...given } = options;
     const settings = {
-      ...this.#defaults.producer,
-      ...given,
+      ...layered(this.#defaults.producer, given),
       ...(compression === undefined ? {} : { compression: compressionOf(compression) }),
     };
     const cluster = this.#cluster("producer");
@@ -152,8 +157,7 @@ export class KafkaClient implements AsyncDisposable {
   consumer<K = Uint8Array, V = Uint8Array>(options: TypedConsumerOptions<K, V> = {}): TypedConsumer<K, V> {
     const { key, value, group, listener, reset, interceptors = [], ...given } = options;
     const settings = {
-      ...this.#defaults.consumer,
-      ...given,
+      ...layered(this.#defaults.consumer, given),
       ...(reset === undefined ? {} : { reset: typeof reset === "string" ? parseOffsetReset(reset) : reset }),
     };
     const cluster = this.#cluster("consumer");

@@ -3,8 +3,8 @@ import { nodeCodecs } from "./codecs.ts";
 import { nodeCrc32c } from "./crc32c.ts";
 import { nodeDigest, nodeHashes } from "./digest.ts";
 import { nodeDisk } from "./disk.ts";
-import { nodeHttp } from "./http.ts";
-import { type NodeNetworkOptions, nodeNetwork } from "./network.ts";
+import { nodeHttp } from "./net/http.ts";
+import { type NodeNetworkOptions, nodeNetwork } from "./net/network.ts";
 import { nodePattern } from "./pattern.ts";
 import { nodeClock, nodeRandom, nodeTimers } from "./time.ts";
 

@@ -4,5 +4,5 @@ export { blockingHashes, nodeDigest } from "./digest.ts";
 export { nodeDisk } from "./disk.ts";
 export { nodeEnv } from "./env.ts";
 export { type NodeJudge, nodeJudge } from "./judge.ts";
-export type { NodeNetworkOptions } from "./network.ts";
+export type { NodeNetworkOptions } from "./net/network.ts";
 export { nodePattern } from "./pattern.ts";

@@ -16,7 +16,7 @@ import {
 import type { Endpoint } from "./endpoint.ts";
 import { FrameChannel, type FrameReceiver } from "./frame-channel.ts";
 import { InFlightRequests } from "./in-flight-requests.ts";
-import { authenticate } from "./sasl/authenticate.ts";
+import { authenticate, withoutSasl } from "./sasl/authenticate.ts";
 import type { SaslCredentials, Security } from "./sasl/credentials.ts";
 import { fallbackVersion, NodeApiVersions } from "./node-api-versions.ts";
 import { WireError } from "./error/wire-error.ts";
@@ -312,6 +312,7 @@ export class BrokerConnection implements FrameReceiver {
   /** Authenticates, with `limit` ms for each step. Other requests wait until it is done. */
   async #authenticate(credentials: SaslCredentials, limit: () => number): Promise<void> {
     const env = this.#env;
+    if (this.versions.latestUsable("SaslHandshake") === undefined) throw withoutSasl(this.#channel.server);
     this.#isAuthenticating = true;
     const ask = <N extends "SaslHandshake" | "SaslAuthenticate">(api: N, body: object): Promise<ResponseOf<N>> => {
       const version = this.#versionFor(api, {});

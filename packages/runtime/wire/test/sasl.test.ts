@@ -3,7 +3,7 @@ import { unsecuredToken } from "@samsa/sasl";
 import { expect, test } from "vitest";
 import { ScramServer, stored } from "../../../kernel/sasl/test/scram-server.ts";
 import { BearerTokens, BrokerConnection, clientCredentials, type SaslCredentials, WireError } from "../src/index.ts";
-import { AT, Fixture, OPTIONS, type Received } from "./fake-broker.ts";
+import { AT, Fixture, OPTIONS, RANGES, type Received, VERSIONS } from "./fake-broker.ts";
 
 const NOTHING = new Uint8Array(0);
 const METADATA = { topics: [], allowAutoTopicCreation: false };
@@ -119,6 +119,9 @@ test.each<[SaslCredentials, string, string]>([
 
 test("a port without SASL says so", async () => {
   const fixture = await SecuredFixture.start();
+  fixture.versions = request => request.reply({ ...VERSIONS, apiKeys: RANGES.filter(({ apiKey }) => apiKey !== 17) });
+  expect((await fixture.failed(fixture.connect(ALICE))).code).toBe("ILLEGAL_SASL_STATE");
+  fixture.versions = request => request.reply(VERSIONS);
   fixture.mechanisms = [];
   const error = await fixture.failed(fixture.connect(ALICE));
   expect([error.code, error.message]).toEqual([

@@ -40,6 +40,12 @@ function whoseOf(credentials: SaslCredentials): string {
   return `the credentials of ${isToken ? "delegation token" : "user"} ${credentials.username}`;
 }
 
+/** Error for a server that does not authenticate at its port. */
+export function withoutSasl(server: string): WireError {
+  const said = `${server} does not authenticate with SASL at this port: connect to another one, or leave out sasl`;
+  return new WireError("ILLEGAL_SASL_STATE", said);
+}
+
 function checkHandshake({ errorCode, mechanisms }: SaslHandshakeResponse, mechanism: string, server: string): void {
   if (errorCode === 0) return;
   if (errorCode === Errors.UNSUPPORTED_SASL_MECHANISM.code) {
@@ -47,8 +53,7 @@ function checkHandshake({ errorCode, mechanisms }: SaslHandshakeResponse, mechan
     throw new WireError("UNSUPPORTED_MECHANISM", `${server} does not offer ${mechanism}; it offers ${offers}`);
   }
   if (errorCode === Errors.ILLEGAL_SASL_STATE.code) {
-    const said = `${server} does not authenticate with SASL at this port: connect to another one, or leave out sasl`;
-    throw new WireError("ILLEGAL_SASL_STATE", said);
+    throw withoutSasl(server);
   }
   throw new WireError("AUTHENTICATION_FAILED", `${server} refuses ${mechanism}: ${errorOf(errorCode).message}`);
 }

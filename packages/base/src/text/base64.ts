@@ -1,15 +1,11 @@
-import { entryAt } from "./assert.ts";
-
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const DIGITS = new Int8Array(128).fill(-1);
-for (let i = 0; i < 64; i++) DIGITS[ALPHABET.charCodeAt(i)] = i;
 
 /** Text of bytes in base64, with padding (RFC 4648). */
 export function toBase64(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i += 3) {
     const left = bytes.length - i;
-    const n = (entryAt(bytes, i) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
+    const n = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
     text += ALPHABET.charAt(n >> 18) + ALPHABET.charAt((n >> 12) & 63);
     text += left > 1 ? ALPHABET.charAt((n >> 6) & 63) : "=";
     text += left > 2 ? ALPHABET.charAt(n & 63) : "=";
@@ -24,7 +20,8 @@ export function fromBase64(text: string): Uint8Array | undefined {
   const bytes = new Uint8Array((text.length / 4) * 3 - padding);
   for (let i = 0, at = 0; i < text.length; i += 4, at += 3) {
     let n = 0;
-    for (let j = i; j < i + 4; j++) n = (n << 6) | Math.max(0, entryAt(DIGITS, text.charCodeAt(j)));
+    // Padding has no digits.
+    for (let j = i; j < i + 4; j++) n = (n << 6) | Math.max(0, ALPHABET.indexOf(text.charAt(j)));
     bytes[at] = n >> 16;
     // Writes beyond the end are ignored.
     bytes[at + 1] = n >> 8;
