@@ -175,15 +175,26 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** TCP and name resolution. */
+/** Options of an outgoing connection. */
+export interface ConnectOptions {
+  /** Longest time until the connection is there, TLS handshake included, in ms. */
+  readonly timeoutMs: number;
+  /** Speaks TLS over the connection; clear text by default. */
+  readonly tls?: TlsClientOptions | undefined;
+}
+
+/** TCP, TLS and name resolution. */
 export interface Network {
   /** Listens on a port. Rejects with `NetworkError` (EADDRINUSE, EACCES, …). */
   listen(host: string, port: number, accept: (connection: Connection) => ConnectionHandler): Promise<Listener>;
-  /** Opens a connection. Rejects with `NetworkError`: ETIMEDOUT after `timeoutMs` without one, ECONNREFUSED, … */
+  /**
+   * Opens a connection. Rejects with `NetworkError`: ETIMEDOUT after `timeoutMs` without one, ECONNREFUSED, …; with
+   * `TlsError` if it was to be secure and cannot be.
+   */
   connect(
     host: string,
     port: number,
-    timeoutMs: number,
+    options: ConnectOptions,
     open: (connection: Connection) => ConnectionHandler,
   ): Promise<Connection>;
   /**
@@ -201,6 +212,71 @@ export class NetworkError extends Error {
     super(`${detail} (${code})`);
     this.name = "NetworkError";
     this.code = code;
+  }
+}
+
+/** PEM text, bytes of a PKCS12 store, or a file with either, which each new connection reads again. */
+export type TlsSource = string | Uint8Array | { readonly file: string };
+
+/** Versions of TLS that may be spoken. */
+export type TlsProtocol = "TLSv1.2" | "TLSv1.3";
+
+/** Options of TLS that clients and listeners have in common (`SslConfigs`). */
+export interface TlsOptions {
+  /** Certificates of trusted authorities, PEM; those that the host trusts by default (`ssl.truststore.certificates`). */
+  readonly ca?: TlsSource | readonly TlsSource[] | undefined;
+  /** Own certificate with those of its issuers, PEM (`ssl.keystore.certificate.chain`). */
+  readonly cert?: TlsSource | undefined;
+  /** Private key of `cert`, PEM (`ssl.keystore.key`). */
+  readonly key?: TlsSource | undefined;
+  /** PKCS12 store with the own certificate and its key, instead of `cert` and `key` (`ssl.keystore.location`). */
+  readonly store?: TlsSource | undefined;
+  /** Passphrase of `key` or of `store` (`ssl.key.password`, `ssl.keystore.password`). */
+  readonly passphrase?: string | undefined;
+  /** `ssl.enabled.protocols`; TLSv1.2 and TLSv1.3 by default. */
+  readonly protocols?: readonly TlsProtocol[] | undefined;
+  /** `ssl.cipher.suites`, by their names in OpenSSL or in TLS; those of the host by default. */
+  readonly cipherSuites?: readonly string[] | undefined;
+}
+
+/** Options of TLS of an outgoing connection. */
+export interface TlsClientOptions extends TlsOptions {
+  /** Name that the server's certificate must have, and that is told to it (SNI); the host by default. */
+  readonly serverName?: string | undefined;
+  /** Checks that name (`ssl.endpoint.identification.algorithm` is `https`); true by default. */
+  readonly verifyHostName?: boolean | undefined;
+}
+
+/** Reason why there is no secure connection. */
+export type TlsFault =
+  /** No trusted authority has issued the peer's certificate. */
+  | "UNTRUSTED"
+  /** The peer's certificate is no longer valid. */
+  | "EXPIRED"
+  /** The peer's certificate is not valid yet. */
+  | "NOT_YET_VALID"
+  /** The peer's certificate is of another host. */
+  | "WRONG_NAME"
+  /** The peer's bytes are not TLS. */
+  | "NOT_TLS"
+  /** The peer has closed the connection in the handshake: it may not speak TLS, or be stopping. */
+  | "CLOSED"
+  /** The peer does not accept this side's certificate, or wants one. */
+  | "REFUSED"
+  /** No version or no cipher suite in common. */
+  | "NOTHING_IN_COMMON"
+  /** The options cannot be used: no such file, a wrong passphrase, no PEM. */
+  | "INVALID_OPTIONS"
+  /** Another failure of the handshake. */
+  | "OTHER";
+
+/** Failure of TLS. */
+export class TlsError extends NetworkError {
+  readonly fault: TlsFault;
+  constructor(fault: TlsFault, code: string, detail: string) {
+    super(code, detail);
+    this.name = "TlsError";
+    this.fault = fault;
   }
 }
 
@@ -230,11 +306,49 @@ export interface BlockCodecs {
   unzstd(input: Uint8Array, output: DecompressionBuffer): void;
 }
 
+/** Hash functions of SCRAM, by their names in Kafka. */
+export type HashName = "SHA-256" | "SHA-512";
+
 /** Hashes and checksums. */
 export interface Crypto {
   /** Collision-resistant digest of sixteen bytes. */
   readonly digest: (bytes: Uint8Array) => Uint8Array;
   readonly crc32c: Crc32c;
+  readonly hash: (hash: HashName, bytes: Uint8Array) => Uint8Array;
+  /** Message authentication code (RFC 2104). */
+  readonly hmac: (hash: HashName, key: Uint8Array, bytes: Uint8Array) => Uint8Array;
+  /** Key of the hash's length from a password (PBKDF2, RFC 8018). Does not block. */
+  readonly deriveKey: (
+    hash: HashName,
+    password: Uint8Array,
+    salt: Uint8Array,
+    iterations: number,
+  ) => Promise<Uint8Array>;
+}
+
+/** Request of `Http`. */
+export interface HttpRequest {
+  /** `http` or `https`. */
+  readonly url: string;
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** Longest time until the whole response is there, in ms. */
+  readonly timeoutMs: number;
+  /** TLS of an `https` address; the host's defaults without. */
+  readonly tls?: TlsClientOptions | undefined;
+}
+
+/** Response of `Http`. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Web requests, to servers that are not brokers. */
+export interface Http {
+  /** Rejects with `NetworkError`; also if the response is larger than 1 MiB. Redirections are not followed. */
+  request(request: HttpRequest): Promise<HttpResponse>;
 }
 
 /** Facts of a log line, by name. */
@@ -258,6 +372,7 @@ export interface Env {
   readonly random: Random;
   readonly disk: Disk;
   readonly network: Network;
+  readonly http: Http;
   readonly crypto: Crypto;
   readonly codecs: BlockCodecs;
   /** Compiles an expression in the syntax of RE2. Throws `MalformedError` if it is invalid or too large. */

@@ -1,4 +1,5 @@
 export { entryAt, invariant, InvariantError, lastEntry } from "./assert.ts";
+export { fromBase64, fromBase64Url, toBase64, toBase64Url } from "./text/base64.ts";
 export type {
   BrokerEpoch,
   BrokerId,
@@ -57,6 +58,7 @@ export {
   type CodecId,
   type Connection,
   type ConnectionHandler,
+  type ConnectOptions,
   type Crc32c,
   type Crypto,
   type Disk,
@@ -67,6 +69,10 @@ export {
   type DiskSpace,
   type DiskStat,
   type Env,
+  type HashName,
+  type Http,
+  type HttpRequest,
+  type HttpResponse,
   type Listener,
   type LogFields,
   type Logger,
@@ -78,6 +84,12 @@ export {
   type Random,
   type Timer,
   type Timers,
+  type TlsClientOptions,
+  TlsError,
+  type TlsFault,
+  type TlsOptions,
+  type TlsProtocol,
+  type TlsSource,
 } from "./env.ts";
 export { type BackoffOptions, ExponentialBackoff } from "./exponential-backoff.ts";
 export { guard, guardEach, type Report } from "./guard.ts";
@@ -85,6 +97,8 @@ export { DeadlineHeap } from "./heap.ts";
 export { ignored } from "./ignored.ts";
 export { groupBy, sameItems } from "./lists.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";
+export { nearest } from "./text/nearest.ts";
+export { parseProperties } from "./text/properties.ts";
 export { checkTransition, type PreviousStates } from "./transition.ts";
 export {
   isReservedDirectory,

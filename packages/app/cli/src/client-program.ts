@@ -46,8 +46,8 @@ export function recordCommands(program: Command): void {
     .option("-p, --partition <index>", "partition of all records; by default, the key or the producer decides")
     .option("--file <path>", "file whose lines are written; may be repeated", collect, [])
     .option("--json-lines", "lines are JSON, as consume --json prints it: key, value, headers, timestamp")
-    .option("--compression <codec>", "none, gzip, snappy, lz4 or zstd", "none")
-    .option("--acks <count>", "acknowledgements to wait for: all, 1 or 0", "all")
+    .option("--compression <codec>", "none (the default), gzip, snappy, lz4 or zstd")
+    .option("--acks <count>", "acknowledgements to wait for: all (the default), 1 or 0")
     .action((topic, values, options) =>
       import("./commands/clients/produce.ts").then(({ produce }) => produce(topic, values, options)),
     );

@@ -5,9 +5,9 @@ export function asking(command: Command): Command {
   return command
     .option(
       "-b, --bootstrap-server <host:port>",
-      "address of a broker; several are separated by commas",
-      "localhost:9092",
+      "address of a broker; several are separated by commas; default: localhost:9092",
     )
+    .option("--command-config <file>", "settings of Kafka's clients, such as security.protocol, sasl.* and ssl.*")
     .option("--json", "print JSON");
 }
 

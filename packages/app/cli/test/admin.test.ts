@@ -27,7 +27,10 @@ test("a server that says nothing is named after ten seconds, with what was asked
   };
   let shift = 0;
   const clock = { ...real.clock, monotonic: () => real.clock.monotonic() + shift };
-  const opening = connectToAny({ ...real, clock, timers: { ...real.timers, after } }, addresses.join(","));
+  const opening = connectToAny(
+    { ...real, clock, timers: { ...real.timers, after } },
+    { bootstrapServer: addresses.join(",") },
+  );
   const silence = "accepted a connection but did not answer ApiVersions within 10 s; is it a Kafka broker\\?";
   const said = expect(opening).rejects.toThrow(
     new RegExp(`^${addresses.map(address => `${address} ${silence}`).join("; ")}$`),
@@ -54,7 +57,7 @@ test("a response above 64 MiB is refused by its size, before its bytes arrive", 
   await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
   const address = `127.0.0.1:${(server.address() as { port: number }).port}`;
   size.writeInt32BE(64 * 1024 * 1024 + 1);
-  await expect(connectToAny(nodeEnv({ logger: SILENT }), address)).rejects.toThrow(
+  await expect(connectToAny(nodeEnv({ logger: SILENT }), { bootstrapServer: address })).rejects.toThrow(
     `the server at ${address} does not speak Kafka's protocol: `,
   );
   server.close();

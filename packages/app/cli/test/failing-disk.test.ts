@@ -120,7 +120,7 @@ const values = (count: number): string[] => Array.from({ length: count }, (_, i)
 describe("a disk that takes no more", () => {
   const outlives = async (dirs: string, blocks: number | undefined, relieve: () => void) => {
     const broker = await start(dirs, blocks);
-    const admin = await connectToAny(env, broker.server);
+    const admin = await connectToAny(env, { bootstrapServer: broker.server });
     await createTopic(admin, "t");
     const { taken, error } = await fill(admin, { topic: "t", partition: 0 }, 50_000);
     expect(error).toBe(Errors.KAFKA_STORAGE_ERROR.code);
@@ -130,7 +130,7 @@ describe("a disk that takes no more", () => {
     expect(code).toBe(1);
     relieve();
     const again = await start(dirs);
-    const reader = await connectToAny(env, again.server);
+    const reader = await connectToAny(env, { bootstrapServer: again.server });
     const found = await consume(reader, { topic: "t", partition: 0 });
     reader.close();
     // The refused record may be there too, but no acknowledged record is missing.
@@ -149,7 +149,7 @@ describe("a disk that takes no more", () => {
   test("one of two directories: what is in the other is served on, and all of it after a restart", async () => {
     const dirs = `${join(directory, "a")},${join(directory, "b")}`;
     const broker = await start(dirs, 2048);
-    const admin = await connectToAny(env, broker.server);
+    const admin = await connectToAny(env, { bootstrapServer: broker.server });
     await createTopic(admin, "t", 2);
     const [here, there] = [0, 1].map(partition => ({ topic: "t", partition }));
     for (const value of values(5)) expect(await produce(admin, here, value, 10)).toBe(0);
@@ -162,7 +162,7 @@ describe("a disk that takes no more", () => {
     broker.child.kill("SIGTERM");
     expect((await broker.ended).code).toBe(0);
     const again = await start(dirs);
-    const reader = await connectToAny(env, again.server);
+    const reader = await connectToAny(env, { bootstrapServer: again.server });
     expect(await consume(reader, here)).toEqual(values(6));
     expect((await consume(reader, there)).slice(0, taken)).toEqual(values(taken));
     reader.close();

@@ -75,7 +75,7 @@ async function start(file: string): Promise<{ clusterId: string; server: string 
 }
 
 async function finalized(server: string): Promise<Record<string, number>> {
-  const admin = await connectToAny(nodeEnv({ logger: silent }), server);
+  const admin = await connectToAny(nodeEnv({ logger: silent }), { bootstrapServer: server });
   const { finalizedFeatures } = admin.versions.response;
   admin.close();
   return Object.fromEntries(finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]));

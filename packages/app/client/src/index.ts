@@ -18,13 +18,17 @@ export {
   type TypedProducerOptions,
 } from "./typed-producer.ts";
 export { type ClientErrorName, KafkaError, type TopicPartition } from "@samsa/client-kernel";
+export type { TlsClientOptions, TlsProtocol, TlsSource } from "@samsa/base";
 export {
   Admin,
   type BatchResult,
   type OperationOptions,
+  type OAuthOptions,
   type Outcome,
   Outcomes,
   PartitionOutcomes,
   type RebalanceListener,
   type RecordMetadata,
+  type SaslOptions,
+  type SecurityOptions,
 } from "@samsa/client-runtime";

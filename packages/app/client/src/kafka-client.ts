@@ -1,16 +1,31 @@
-import { type Logger, VERSION } from "@samsa/base";
+import { type Env, type Logger, parseProperties, VERSION } from "@samsa/base";
 import { KafkaError, parseOffsetReset } from "@samsa/client-kernel";
-import { Admin, CLUSTER_DEFAULTS, ClusterClient, Consumer, Producer } from "@samsa/client-runtime";
+import {
+  Admin,
+  CLUSTER_DEFAULTS,
+  ClusterClient,
+  Consumer,
+  javaSettings,
+  type JavaSettings,
+  Producer,
+  securityOf,
+  type SecurityOptions,
+} from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
-import { type Endpoint, parseEndpoints } from "@samsa/wire";
+import { type Endpoint, parseEndpoints, type Security } from "@samsa/wire";
 import { unwatchExit, watchExit } from "./exit-notice.ts";
 import { TypedConsumer, type TypedConsumerOptions } from "./typed-consumer.ts";
 import { compressionOf, TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
 
 /** Options of a `KafkaClient`. Times are in ms; defaults are Kafka's. */
-export interface ClientOptions {
+export interface ClientOptions extends SecurityOptions {
   /** Addresses of some brokers, as `host:port`; one text with commas between them, or several texts. */
-  readonly bootstrapServers: string | readonly string[];
+  readonly bootstrapServers?: string | readonly string[];
+  /**
+   * Settings by Java's names: the text of a properties file, or an object. They are also the defaults of the producers and
+   * consumers that are made here. Options with names of their own come first.
+   */
+  readonly properties?: string | Readonly<Record<string, string | number | boolean>>;
   /** `client.id`, which brokers show in logs, metrics and quotas; "samsa-client" by default. */
   readonly clientId?: string;
   /** `request.timeout.ms`; 30 s by default. */
@@ -46,11 +61,31 @@ const reporter =
   (error: unknown): void =>
     env.logger.error("an interceptor has thrown", { error: String(error) });
 
-function endpointsOf(servers: ClientOptions["bootstrapServers"]): Endpoint[] {
+function endpointsOf(servers: string | readonly string[]): Endpoint[] {
   const text = typeof servers === "string" ? servers : servers.join(",");
   const endpoints = parseEndpoints(text);
   if (endpoints !== undefined) return endpoints;
   throw new KafkaError("INVALID_ARGUMENT", `bootstrapServers wants host:port, or several of them, not "${text}"`);
+}
+
+function noServers(): never {
+  throw new KafkaError("INVALID_ARGUMENT", "a client needs bootstrapServers, the addresses of some brokers");
+}
+
+function propertiesOf(given: NonNullable<ClientOptions["properties"]>): ReadonlyMap<string, string> {
+  if (typeof given !== "string") return new Map(Object.entries(given).map(([name, value]) => [name, String(value)]));
+  try {
+    return parseProperties(given);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new KafkaError("INVALID_ARGUMENT", `the properties cannot be read: ${reason}`);
+  }
+}
+
+/** Options with defaults for those that are left out or undefined. */
+function layered<T extends object>(defaults: object, given: T): T {
+  const present = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(present) } as T;
 }
 
 /**
@@ -60,13 +95,23 @@ function endpointsOf(servers: ClientOptions["bootstrapServers"]): Endpoint[] {
 export class KafkaClient implements AsyncDisposable {
   readonly #options: ClientOptions;
   readonly #endpoints: readonly Endpoint[];
+  /** Shared by all that is made here, as are its tokens. */
+  readonly #security: Security;
+  readonly #env: Env;
+  readonly #defaults: JavaSettings;
   readonly #open = new Set<Closable>();
   #isClosed = false;
 
   /** Does not connect yet. Throws `KafkaError` INVALID_ARGUMENT. */
   constructor(options: string | ClientOptions) {
     this.#options = typeof options === "string" ? { bootstrapServers: options } : options;
-    this.#endpoints = endpointsOf(this.#options.bootstrapServers);
+    const { bootstrapServers, properties = {} } = this.#options;
+    this.#defaults = javaSettings(propertiesOf(properties));
+    const { client } = this.#defaults;
+    this.#endpoints =
+      bootstrapServers === undefined ? (client.bootstrapServers ?? noServers()) : endpointsOf(bootstrapServers);
+    this.#security = { ...client.security, ...securityOf(this.#options) };
+    this.#env = nodeEnv({ logger: this.#options.logger ?? CONSOLE });
   }
 
   /** Administration of the cluster: Java's `Admin`. Closed with the client. */
@@ -85,7 +130,10 @@ export class KafkaClient implements AsyncDisposable {
     options: TypedProducerOptions<K, V> = {},
   ): TypedProducer<K, V> {
     const { key, value, compression, interceptors = [], ...given } = options;
-    const settings = compression === undefined ? given : { ...given, compression: compressionOf(compression) };
+    const settings = {
+      ...layered(this.#defaults.producer, given),
+      ...(compression === undefined ? {} : { compression: compressionOf(compression) }),
+    };
     const cluster = this.#cluster("producer");
     const inner = new Producer(cluster, settings);
     const { logger } = cluster.env;
@@ -108,11 +156,14 @@ export class KafkaClient implements AsyncDisposable {
   /** A consumer: a member of a group, or one that assigns partitions to itself. Keys and values are bytes without serdes. */
   consumer<K = Uint8Array, V = Uint8Array>(options: TypedConsumerOptions<K, V> = {}): TypedConsumer<K, V> {
     const { key, value, group, listener, reset, interceptors = [], ...given } = options;
-    const settings =
-      reset === undefined ? given : { ...given, reset: typeof reset === "string" ? parseOffsetReset(reset) : reset };
+    const settings = {
+      ...layered(this.#defaults.consumer, given),
+      ...(reset === undefined ? {} : { reset: typeof reset === "string" ? parseOffsetReset(reset) : reset }),
+    };
     const cluster = this.#cluster("consumer");
+    const member = this.#memberOf(group);
     const parts = {
-      ...(group === undefined ? {} : { group: typeof group === "string" ? { groupId: group } : group }),
+      ...(member === undefined ? {} : { group: member }),
       ...(listener === undefined ? {} : { listener }),
     };
     const inner = new Consumer(cluster, settings, parts);
@@ -139,18 +190,29 @@ export class KafkaClient implements AsyncDisposable {
     cluster.close();
   }
 
+  /** Settings of a member of a group; undefined without a group. */
+  #memberOf(group: TypedConsumerOptions<never, never>["group"]) {
+    const defaults = this.#defaults.group;
+    const own = typeof group === "string" ? { groupId: group } : group;
+    const { groupId } = { ...defaults, ...own };
+    return groupId === undefined ? undefined : { ...defaults, ...own, groupId };
+  }
+
   #cluster(kind: string): ClusterClient {
     if (this.#isClosed) throw new KafkaError("CLOSED", "the client is closed");
-    const { clientId = `samsa-client-${kind}`, logger = CONSOLE, metadataMaxAgeMs, ...given } = this.#options;
+    const { client } = this.#defaults;
+    const { clientId = client.clientId ?? `samsa-client-${kind}`, metadataMaxAgeMs, ...given } = this.#options;
     const { requestTimeoutMs, apiTimeoutMs, allowAutoTopicCreation } = given;
-    return new ClusterClient(nodeEnv({ logger }), {
+    return new ClusterClient(this.#env, {
       ...CLUSTER_DEFAULTS,
+      ...client,
       ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
       ...(apiTimeoutMs === undefined ? {} : { apiTimeoutMs }),
       ...(allowAutoTopicCreation === undefined ? {} : { allowAutoTopicCreation }),
       ...(metadataMaxAgeMs === undefined ? {} : { maxAgeMs: metadataMaxAgeMs }),
       bootstrapServers: this.#endpoints,
       clientId,
+      security: this.#security,
       software: { name: "samsa-client", version: VERSION },
     });
   }

@@ -90,9 +90,9 @@ export class Life {
           },
         };
       },
-      connect: async (host, port, timeoutMs, open) => {
+      connect: async (host, port, options, open) => {
         alive();
-        return network.connect(host, port, timeoutMs, connection => {
+        return network.connect(host, port, options, connection => {
           kept(connection);
           return this.#watched(connection, open(connection));
         });

@@ -143,6 +143,8 @@ export { type ProduceRequest } from "./messages/produce.ts";
 export type { PushTelemetryRequest, PushTelemetryResponse } from "./messages/push-telemetry.ts";
 export type { ReadShareGroupStateSummaryRequest } from "./messages/read-share-group-state-summary.ts";
 export type { ReadShareGroupStateRequest } from "./messages/read-share-group-state.ts";
+export { type SaslAuthenticateResponse } from "./messages/sasl-authenticate.ts";
+export { type SaslHandshakeResponse } from "./messages/sasl-handshake.ts";
 export type { ShareAcknowledgeRequest } from "./messages/share-acknowledge.ts";
 export type { ShareFetchRequest } from "./messages/share-fetch.ts";
 export {

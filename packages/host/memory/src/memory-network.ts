@@ -32,8 +32,14 @@ export class MemoryNetwork {
       resolve: async name => (isVirtual(name) ? name : rest.resolve(name)),
       listen: (name, port, accept) =>
         isVirtual(name) ? this.#listen(name, port, accept) : rest.listen(name, port, accept),
-      connect: (name, port, timeoutMs, open) =>
-        isVirtual(name) ? this.#connect({ host, name, port, timers }, open) : rest.connect(name, port, timeoutMs, open),
+      connect: (name, port, options, open) => {
+        if (!isVirtual(name)) return rest.connect(name, port, options, open);
+        const isClear = options.tls === undefined;
+        if (isClear) return this.#connect({ host, name, port, timers }, open);
+        return Promise.reject(
+          new NetworkError("ENOTSUP", `connections in memory to ${name}:${port} are not encrypted`),
+        );
+      },
     };
   }
 

@@ -1,9 +1,10 @@
 import type { Env, Logger } from "@samsa/base";
 import { nodeCodecs } from "./codecs.ts";
 import { nodeCrc32c } from "./crc32c.ts";
-import { nodeDigest } from "./digest.ts";
+import { nodeDigest, nodeHashes } from "./digest.ts";
 import { nodeDisk } from "./disk.ts";
-import { type NodeNetworkOptions, nodeNetwork } from "./network.ts";
+import { nodeHttp } from "./net/http.ts";
+import { type NodeNetworkOptions, nodeNetwork } from "./net/network.ts";
 import { nodePattern } from "./pattern.ts";
 import { nodeClock, nodeRandom, nodeTimers } from "./time.ts";
 
@@ -16,7 +17,8 @@ export function nodeEnv(options: { logger: Logger; network?: NodeNetworkOptions 
     random: nodeRandom(),
     disk: nodeDisk(),
     network: nodeNetwork(logger, options.network),
-    crypto: { crc32c: nodeCrc32c(), digest: nodeDigest },
+    http: nodeHttp(),
+    crypto: { crc32c: nodeCrc32c(), digest: nodeDigest, ...nodeHashes },
     codecs: nodeCodecs(),
     pattern: nodePattern,
     logger,

@@ -1,8 +1,8 @@
 export { hasZstd, nodeCodecs, pureCodecs } from "./codecs.ts";
 export { nodeCrc32c } from "./crc32c.ts";
-export { nodeDigest } from "./digest.ts";
+export { blockingHashes, nodeDigest } from "./digest.ts";
 export { nodeDisk } from "./disk.ts";
 export { nodeEnv } from "./env.ts";
 export { type NodeJudge, nodeJudge } from "./judge.ts";
-export type { NodeNetworkOptions } from "./network.ts";
+export type { NodeNetworkOptions } from "./net/network.ts";
 export { nodePattern } from "./pattern.ts";

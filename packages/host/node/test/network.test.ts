@@ -31,7 +31,7 @@ test("echo, gathered writes, orderly end", async () => {
   let all: (bytes: Uint8Array) => void;
   const echoed = new Promise<Uint8Array>(resolve => (all = resolve));
   const client = gatherer(() => client.bytes().length === 6 && all(client.bytes()));
-  const connection = await env.network.connect(host, listener.port, 10_000, () => client.handler);
+  const connection = await env.network.connect(host, listener.port, { timeoutMs: 10_000 }, () => client.handler);
   expect(connection.remotePort).toBe(listener.port);
   expect(connection.write([utf8("ab"), utf8("cd"), utf8("ef")])).toBe(true);
   expect(await echoed).toEqual(utf8("abcdef"));
@@ -51,7 +51,7 @@ test("back-pressure: write says stop, drain says go on, nothing is lost", async 
     return server.handler;
   });
   const client = gatherer();
-  const connection = await env.network.connect(host, listener.port, 10_000, () => client.handler);
+  const connection = await env.network.connect(host, listener.port, { timeoutMs: 10_000 }, () => client.handler);
   const chunk = new Uint8Array(1 << 20).fill(7);
   let sent = 0;
   while (sent < 16) {
@@ -77,13 +77,15 @@ test("errors have codes, and a cut reaches onClose once", async () => {
   expect(taken).toBeInstanceOf(NetworkError);
   expect((taken as NetworkError).code).toBe("EADDRINUSE");
   const client = gatherer(() => peer?.destroy());
-  const connection = await env.network.connect(host, listener.port, 10_000, () => client.handler);
+  const connection = await env.network.connect(host, listener.port, { timeoutMs: 10_000 }, () => client.handler);
   connection.destroy();
   expect(await client.done).toBeUndefined();
   await server.done;
   await listener.close();
   // A reserved port: another process may have been given the port of the closed listener.
-  const refused = await env.network.connect(host, 1, 10_000, () => client.handler).catch(e => e as unknown);
+  const refused = await env.network
+    .connect(host, 1, { timeoutMs: 10_000 }, () => client.handler)
+    .catch(e => e as unknown);
   expect((refused as NetworkError).code).toBe("ECONNREFUSED");
 });
 
@@ -101,7 +103,7 @@ test("a connect that takes too long fails, and is given up", async () => {
     const codes: string[] = [];
     while (codes.length === 0) {
       await env.network
-        .connect(host, Number(text.toString()), 200, () => handler)
+        .connect(host, Number(text.toString()), { timeoutMs: 200 }, () => handler)
         .catch((error: NetworkError) => codes.push(error.code));
     }
     expect(codes).toEqual(["ETIMEDOUT"]);

@@ -16,8 +16,10 @@ import {
 import type { Endpoint } from "./endpoint.ts";
 import { FrameChannel, type FrameReceiver } from "./frame-channel.ts";
 import { InFlightRequests } from "./in-flight-requests.ts";
+import { authenticate, withoutSasl } from "./sasl/authenticate.ts";
+import type { SaslCredentials, Security } from "./sasl/credentials.ts";
 import { fallbackVersion, NodeApiVersions } from "./node-api-versions.ts";
-import { WireError } from "./wire-error.ts";
+import { WireError } from "./error/wire-error.ts";
 
 /** Request of an API, as encoding takes it. */
 export type RequestOf<N extends ApiName> = Draft<(typeof Apis)[N]["request"]>;
@@ -41,6 +43,8 @@ export interface ConnectionOptions {
   readonly maxResponseBytes?: number;
   /** Pool of large responses, whose records the caller may give back. */
   readonly buffers?: BufferPool;
+  /** TLS and SASL; neither by default. */
+  readonly security?: Security | undefined;
 }
 
 /** Settings of one request. */
@@ -56,6 +60,8 @@ export interface CallOptions {
 export const DEFAULT_SETUP_TIMEOUT_MS = 10_000;
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const DEFAULT_MAX_IN_FLIGHT = 5;
+/** Part of a session's lifetime after which the connection authenticates again (KIP-368), and the part left to chance. */
+const [REAUTHENTICATE_AT, REAUTHENTICATE_JITTER] = [0.85, 0.1];
 export const DEFAULT_MAX_RESPONSE_BYTES = 100 * 1024 * 1024;
 
 /** Request from its call until its promise is settled. */
@@ -70,6 +76,14 @@ interface Pending {
   /** Takes the body of the response, or nothing if there is none. Throws `MalformedError`. */
   settle(reader?: ByteReader): void;
   fail(error: unknown): void;
+}
+
+/** Request of an API at a version; an urgent one belongs to an authentication. */
+interface Asked {
+  readonly api: ApiName;
+  readonly version: number;
+  readonly options: CallOptions;
+  readonly isUrgent?: boolean;
 }
 
 /** Decodes the body of a response. Throws `MalformedError`. */
@@ -93,11 +107,20 @@ function seconds(ms: number): string {
  */
 export class BrokerConnection implements FrameReceiver {
   readonly #env: Env;
-  readonly #options: Required<Omit<ConnectionOptions, "buffers">>;
+  readonly #options: Required<Omit<ConnectionOptions, "buffers" | "security">>;
+  readonly #credentials: SaslCredentials | undefined;
   readonly #channel: FrameChannel;
   readonly #inFlight: InFlightRequests<Pending>;
   /** Requests that wait for room in flight, or for the socket. */
   readonly #waiting: Pending[] = [];
+  /** Requests of an authentication, which go before those that wait. */
+  readonly #urgent: Pending[] = [];
+  /** Other requests wait until the connection is authenticated again. */
+  #isAuthenticating = false;
+  /** Monotonic time in ms from which on the next request is preceded by an authentication. */
+  #reauthenticateAt = Infinity;
+  /** The peer has answered a request after the setup. */
+  #isProven = false;
   #versions: NodeApiVersions | undefined;
   /** The socket has bytes that it could not send yet. */
   #isBlocked = false;
@@ -107,19 +130,21 @@ export class BrokerConnection implements FrameReceiver {
 
   private constructor(env: Env, endpoint: Endpoint, options: ConnectionOptions) {
     this.#env = env;
+    const { buffers, security, ...others } = options;
+    this.#credentials = security?.sasl;
     this.#options = {
       setupTimeoutMs: DEFAULT_SETUP_TIMEOUT_MS,
       requestTimeoutMs: DEFAULT_REQUEST_TIMEOUT_MS,
       maxInFlight: DEFAULT_MAX_IN_FLIGHT,
       maxResponseBytes: DEFAULT_MAX_RESPONSE_BYTES,
-      ...options,
+      ...others,
     };
-    const frames = { maxFrameBytes: this.#options.maxResponseBytes, buffers: options.buffers };
+    const frames = { maxFrameBytes: this.#options.maxResponseBytes, buffers, tls: security?.tls };
     this.#channel = new FrameChannel(endpoint, frames, this);
     this.#inFlight = new InFlightRequests(this.#options.maxInFlight);
   }
 
-  /** Connects and asks for the API versions. Rejects with a `WireError`. */
+  /** Connects, asks for the API versions and authenticates. Rejects with a `WireError`. */
   static async connect(env: Env, endpoint: Endpoint, options: ConnectionOptions): Promise<BrokerConnection> {
     const connection = new BrokerConnection(env, endpoint, options);
     const { setupTimeoutMs } = connection.#options;
@@ -127,11 +152,12 @@ export class BrokerConnection implements FrameReceiver {
     await connection.#channel.open(env, setupTimeoutMs);
     try {
       connection.#versions = await connection.#negotiate(deadline);
+      const credentials = connection.#credentials;
+      const left = (): number => Math.max(0, deadline - env.clock.monotonic());
+      if (credentials !== undefined) await connection.#authenticate(credentials, left);
     } catch (error) {
       connection.close();
-      if (!(error instanceof WireError) || error.code !== "REQUEST_TIMED_OUT") throw error;
-      const said = `${connection.#channel.server} accepted a connection but did not answer ApiVersions`;
-      throw new WireError("SETUP_TIMED_OUT", `${said} within ${seconds(setupTimeoutMs)}; is it a Kafka broker?`);
+      throw connection.#setupFailure(error);
     }
     return connection;
   }
@@ -200,6 +226,7 @@ export class BrokerConnection implements FrameReceiver {
       channel.close(reason);
       return;
     }
+    this.#isProven ||= this.#versions !== undefined && !this.#isAuthenticating;
     this.#sendWaiting();
   }
 
@@ -208,10 +235,35 @@ export class BrokerConnection implements FrameReceiver {
     this.#sendWaiting();
   }
 
-  onClose(reason: WireError): void {
+  onClose(closed: WireError): void {
     this.#timer?.cancel();
     this.#timerAt = Infinity;
-    for (const request of [...this.#inFlight.clear(), ...this.#waiting.splice(0)]) request.fail(reason);
+    const reason = this.#explained(closed);
+    const open = [...this.#inFlight.clear(), ...this.#urgent.splice(0), ...this.#waiting.splice(0)];
+    for (const request of open) request.fail(reason);
+  }
+
+  /** Adds the likely reason to a connection that the peer closes before it has answered a request. */
+  #explained(reason: WireError): WireError {
+    if (reason.code !== "DISCONNECTED" || this.#isProven) return reason;
+    if (this.#versions === undefined) {
+      const said = `${reason.message}, before it told its API versions; does its port expect TLS, or a certificate?`;
+      return new WireError(reason.code, said);
+    }
+    if (this.#credentials !== undefined || reason.cause !== undefined) return reason;
+    const said = `${reason.message}, before it answered a request; does its port expect SASL?`;
+    return new WireError(reason.code, said);
+  }
+
+  #setupFailure(error: unknown): unknown {
+    if (!(error instanceof WireError) || error.code !== "REQUEST_TIMED_OUT") return error;
+    const { server } = this.#channel;
+    const limit = seconds(this.#options.setupTimeoutMs);
+    if (this.#versions !== undefined) {
+      return new WireError("SETUP_TIMED_OUT", `${server} did not finish the authentication within ${limit}`);
+    }
+    const said = `${server} accepted a connection but did not answer ApiVersions`;
+    return new WireError("SETUP_TIMED_OUT", `${said} within ${limit}; is it a Kafka broker?`);
   }
 
   #unexpected(correlationId: number | undefined): WireError {
@@ -257,18 +309,48 @@ export class BrokerConnection implements FrameReceiver {
     }
   }
 
+  /** Authenticates, with `limit` ms for each step. Other requests wait until it is done. */
+  async #authenticate(credentials: SaslCredentials, limit: () => number): Promise<void> {
+    const env = this.#env;
+    if (this.versions.latestUsable("SaslHandshake") === undefined) throw withoutSasl(this.#channel.server);
+    this.#isAuthenticating = true;
+    const ask = <N extends "SaslHandshake" | "SaslAuthenticate">(api: N, body: object): Promise<ResponseOf<N>> => {
+      const version = this.#versionFor(api, {});
+      const asked = { api, version, options: { timeoutMs: limit() }, isUrgent: true };
+      return this.#ask(asked, body, reader => decodeResponse(api, reader, version));
+    };
+    const lifetimeMs = await authenticate({
+      ...{ env, credentials, server: this.#channel.server, timeoutMs: limit() },
+      handshake: mechanism => ask("SaslHandshake", { mechanism }),
+      authenticate: authBytes => ask("SaslAuthenticate", { authBytes }),
+    });
+    const part = REAUTHENTICATE_AT + REAUTHENTICATE_JITTER * env.random.next();
+    this.#reauthenticateAt = lifetimeMs > 0 ? env.clock.monotonic() + lifetimeMs * part : Infinity;
+    this.#isAuthenticating = false;
+    this.#sendWaiting();
+  }
+
+  /** Authenticates again, behind the requests in flight and before those that wait. */
+  #reauthenticate(credentials: SaslCredentials): void {
+    this.#authenticate(credentials, () => this.#options.requestTimeoutMs).catch((error: unknown) => {
+      const said = `${this.#channel.server} cannot be authenticated with again: ${String(error)}`;
+      this.#channel.close(error instanceof WireError ? error : new WireError("AUTHENTICATION_FAILED", said));
+    });
+  }
+
   #ask<R>(
-    { api, version, options }: { readonly api: ApiName; readonly version: number; readonly options: CallOptions },
+    { api, version, options, isUrgent = false }: Asked,
     body: object,
     decode: (reader: ByteReader) => R,
   ): Promise<R> {
     return new Promise((resolve, reject) => {
-      this.#enqueue({
+      const pending = {
         ...this.#pending(Apis[api], version, body, options),
         hasReply: true,
-        settle: reader => reader !== undefined && resolve(decode(reader)),
+        settle: (reader?: ByteReader) => reader !== undefined && resolve(decode(reader)),
         fail: reject,
-      });
+      };
+      this.#enqueue(pending, isUrgent ? this.#urgent : this.#waiting);
     });
   }
 
@@ -277,13 +359,13 @@ export class BrokerConnection implements FrameReceiver {
     return { api, version, body, timeoutMs, deadline: this.#env.clock.monotonic() + timeoutMs };
   }
 
-  #enqueue(request: Pending): void {
+  #enqueue(request: Pending, queue = this.#waiting): void {
     const { closed } = this.#channel;
     if (closed !== undefined) {
       request.fail(closed);
       return;
     }
-    this.#waiting.push(request);
+    queue.push(request);
     this.#sendWaiting();
     this.#wakeAt(request.deadline);
   }
@@ -291,10 +373,19 @@ export class BrokerConnection implements FrameReceiver {
   /** Sends waiting requests while they may be in flight and the socket takes bytes. */
   #sendWaiting(): void {
     while (this.isOpen && !this.#isBlocked && !this.#inFlight.full) {
-      const request = this.#waiting.shift();
+      const request = this.#urgent.shift() ?? this.#nextWaiting();
       if (request === undefined) return;
       this.#send(request);
     }
+  }
+
+  /** Next request that may be sent. Begins an authentication if its time has come. */
+  #nextWaiting(): Pending | undefined {
+    if (this.#isAuthenticating || this.#waiting.length === 0) return undefined;
+    const isDue = this.#reauthenticateAt < Infinity && this.#env.clock.monotonic() >= this.#reauthenticateAt;
+    if (!isDue || this.#credentials === undefined) return this.#waiting.shift();
+    this.#reauthenticate(this.#credentials);
+    return undefined;
   }
 
   #send(request: Pending): void {
@@ -328,12 +419,12 @@ export class BrokerConnection implements FrameReceiver {
   #expire(): void {
     this.#timerAt = Infinity;
     const now = this.#env.clock.monotonic();
-    const late = this.#inFlight.expired(now);
+    const late = this.#inFlight.expired(now) ?? this.#urgent.find(({ deadline }) => deadline <= now);
     if (late !== undefined) {
       this.#channel.close(this.#timedOut(late));
       return;
     }
-    let next = this.#inFlight.nextDeadline();
+    let next = Math.min(this.#inFlight.nextDeadline(), ...this.#urgent.map(({ deadline }) => deadline));
     for (const request of this.#waiting.splice(0)) {
       // A request that was never sent does not disturb the order of replies.
       if (request.deadline <= now) request.fail(this.#timedOut(request));

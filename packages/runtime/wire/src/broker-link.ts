@@ -10,7 +10,7 @@ import {
 } from "./broker-connection.ts";
 import { type Endpoint, endpointText } from "./endpoint.ts";
 import type { NodeApiVersions } from "./node-api-versions.ts";
-import { WireError } from "./wire-error.ts";
+import { WireError } from "./error/wire-error.ts";
 
 /** Settings of a `BrokerLink`. Defaults are those of Kafka's clients. */
 export interface LinkOptions extends ConnectionOptions {

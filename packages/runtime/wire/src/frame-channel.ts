@@ -5,10 +5,13 @@ import {
   type Env,
   MalformedError,
   NetworkError,
+  type TlsClientOptions,
+  TlsError,
 } from "@samsa/base";
 import { FrameSplitter } from "@samsa/protocol";
 import { type Endpoint, endpointText } from "./endpoint.ts";
-import { WireError } from "./wire-error.ts";
+import { isTlsAlert, speaksTls, tlsFailure } from "./error/tls-failure.ts";
+import { WireError } from "./error/wire-error.ts";
 
 /** Bytes that may be reserved because a peer that we chose announces a frame of that size. */
 const TRUST = 4 << 20;
@@ -19,6 +22,8 @@ export interface FrameOptions {
   readonly maxFrameBytes: number;
   /** Pool of large frames; the receiver may give them back. */
   readonly buffers?: BufferPool | undefined;
+  /** Speaks TLS; clear text by default. */
+  readonly tls?: TlsClientOptions | undefined;
 }
 
 /** Owner of a `FrameChannel`. No method is called after `onClose`. */
@@ -38,28 +43,33 @@ export class FrameChannel implements ConnectionHandler {
   readonly server: string;
   readonly #receiver: FrameReceiver;
   readonly #frames: FrameSplitter;
+  readonly #tls: TlsClientOptions | undefined;
+  /** True until the first bytes are received. */
+  #isFresh = true;
   #connection: Connection | undefined;
   #closed: WireError | undefined;
 
   constructor(
     endpoint: Endpoint,
-    { maxFrameBytes, buffers = new BufferPool() }: FrameOptions,
+    { maxFrameBytes, buffers = new BufferPool(), tls }: FrameOptions,
     receiver: FrameReceiver,
   ) {
     this.endpoint = endpoint;
     this.server = endpointText(endpoint);
     this.#receiver = receiver;
+    this.#tls = tls;
     this.#frames = new FrameSplitter(maxFrameBytes, buffers, TRUST);
   }
 
-  /** Connects within `timeoutMs`. Rejects with a `WireError`: CONNECTION_FAILED or SETUP_TIMED_OUT. */
+  /** Connects within `timeoutMs`. Rejects with a `WireError`: CONNECTION_FAILED, SETUP_TIMED_OUT or TLS_FAILED. */
   async open(env: Env, timeoutMs: number): Promise<void> {
     try {
-      await env.network.connect(this.endpoint.host, this.endpoint.port, timeoutMs, connection => {
+      await env.network.connect(this.endpoint.host, this.endpoint.port, { timeoutMs, tls: this.#tls }, connection => {
         this.#connection = connection;
         return this;
       });
     } catch (error) {
+      if (error instanceof TlsError) throw tlsFailure(this.server, error);
       if (!(error instanceof NetworkError)) throw error;
       const code = error.code === "ETIMEDOUT" ? "SETUP_TIMED_OUT" : "CONNECTION_FAILED";
       throw new WireError(code, `no broker at ${this.server}: ${error.message}`, error);
@@ -77,6 +87,13 @@ export class FrameChannel implements ConnectionHandler {
 
   onData(chunk: Uint8Array): void {
     if (this.#closed !== undefined) return;
+    if (this.#isFresh) {
+      this.#isFresh = false;
+      if (isTlsAlert(chunk)) {
+        this.close(speaksTls(this.server));
+        return;
+      }
+    }
     let frames: Uint8Array[];
     try {
       frames = this.#frames.push(chunk);
@@ -96,8 +113,13 @@ export class FrameChannel implements ConnectionHandler {
   }
 
   onClose(error?: Error): void {
+    if (error instanceof TlsError) {
+      this.#end(tlsFailure(this.server, error));
+      return;
+    }
     const detail = error === undefined ? "" : `: ${error.message}`;
-    this.#end(new WireError("DISCONNECTED", `${this.server} closed the connection${detail}`));
+    const cause = error instanceof NetworkError ? error : undefined;
+    this.#end(new WireError("DISCONNECTED", `${this.server} closed the connection${detail}`, cause));
   }
 
   /** Error for bytes that are not what Kafka's protocol has at their place. */

@@ -11,7 +11,7 @@ import {
 import { DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_SETUP_TIMEOUT_MS, type ResponseOf } from "./broker-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { FrameChannel, type FrameReceiver } from "./frame-channel.ts";
-import { WireError } from "./wire-error.ts";
+import { WireError } from "./error/wire-error.ts";
 
 /** API by its name, which types the response, or by its key. */
 type AnyApi = ApiName | number;

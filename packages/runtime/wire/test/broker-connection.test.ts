@@ -106,7 +106,8 @@ describe("connecting", () => {
     fixture.versions = ({ connection }) => connection.end();
     expect(await fixture.failed(connecting(fixture))).toMatchObject({
       code: "DISCONNECTED",
-      message: "broker:9092 closed the connection",
+      message:
+        "broker:9092 closed the connection, before it told its API versions; does its port expect TLS, or a certificate?",
     });
   });
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseProperties } from "../../../app/cli/src/settings/properties.ts";
+import { parseProperties } from "@samsa/base";
 import { run } from "../src/processes/child.ts";
 import { findOurJava } from "../src/processes/runtimes.ts";
 import { interopSeed } from "./seed.ts";

@@ -48,7 +48,7 @@ async function scenario(seed: number): Promise<{ hash: string; acked: number; ke
 
 async function connected(world: World, from: SimNode, to: string, handler: ConnectionHandler): Promise<Connection> {
   let got: Connection | undefined;
-  void from.env.network.connect(to, 9092, 10_000, () => handler).then(c => (got = c));
+  void from.env.network.connect(to, 9092, { timeoutMs: 10_000 }, () => handler).then(c => (got = c));
   await world.runUntil(() => got !== undefined);
   if (got === undefined) throw new Error("no connection");
   return got;
@@ -268,7 +268,9 @@ describe("the network", () => {
     let connection = await connected(world, a, "b", client);
     world.network.cut("a", "b");
     connection.write([utf8("one")]);
-    const refused = a.env.network.connect("b", 9092, 10_000, () => client).catch(e => (e as NetworkError).code);
+    const refused = a.env.network
+      .connect("b", 9092, { timeoutMs: 10_000 }, () => client)
+      .catch(e => (e as NetworkError).code);
     await world.runFor(20_000);
     expect(await refused).toBe("ETIMEDOUT");
     expect(events).toEqual([]);

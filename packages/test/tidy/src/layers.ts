@@ -44,6 +44,7 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/coordinator",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records"],
   },
+  { folder: "kernel/sasl", name: "@samsa/sasl", imports: ["@samsa/base"] },
   { folder: "kernel/replica", name: "@samsa/replica", imports: ["@samsa/base", "@samsa/protocol"] },
   {
     folder: "kernel/client",
@@ -52,7 +53,12 @@ export const ROOMS: readonly Room[] = [
     folders: ["error", "cluster", "offsets", "fetch", "group", "produce", "."],
   },
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
-  { folder: "runtime/wire", name: "@samsa/wire", imports: ["@samsa/base", "@samsa/protocol"] },
+  {
+    folder: "runtime/wire",
+    name: "@samsa/wire",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/sasl"],
+    folders: ["error", "sasl", "."],
+  },
   {
     folder: "runtime/raft",
     name: "@samsa/raft",
@@ -99,10 +105,11 @@ export const ROOMS: readonly Room[] = [
       "@samsa/protocol",
       "@samsa/records",
       "@samsa/assign",
+      "@samsa/sasl",
       "@samsa/wire",
       "@samsa/client-kernel",
     ],
-    folders: ["cluster", "admin", "consume", "producer", "."],
+    folders: ["cluster", "admin", "consume", "producer", "settings", "."],
   },
   {
     folder: "host/node",
@@ -162,6 +169,7 @@ export const ROOMS: readonly Room[] = [
     node: true,
     libraries: ["@bufbuild/protobuf", "commander", "pino", "prom-client"],
   },
+  { folder: "test/certificates", name: "@samsa/certificates", imports: [], node: true },
   {
     folder: "test/sim",
     name: "@samsa/sim",
@@ -189,6 +197,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/broker",
       "@samsa/client",
       "@samsa/node",
+      "@samsa/certificates",
     ],
     node: true,
     libraries: ["kafkajs", "@platformatic/kafka", "snappy", "lz4-napi", "vitest"],

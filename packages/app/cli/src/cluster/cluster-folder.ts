@@ -1,8 +1,7 @@
-import { type Env, fromUtf8, randomUuid, utf8 } from "@samsa/base";
+import { type Env, fromUtf8, parseProperties, randomUuid, utf8 } from "@samsa/base";
 import { formatStorage } from "@samsa/broker";
 import { readWhole, replaceFile } from "@samsa/storage";
 import { endpointText } from "@samsa/wire";
-import { parseProperties } from "../settings/properties.ts";
 import { Failure } from "../terminal/failure.ts";
 import type { ClusterPlan, ClusterShape, ControllerPlace, NodePlan } from "./cluster-plan.ts";
 

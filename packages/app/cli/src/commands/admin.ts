@@ -6,9 +6,10 @@ import {
   type ConnectionOptions,
   type Endpoint,
   endpointText,
-  parseEndpoints,
   WireError,
+  type WireErrorCode,
 } from "@samsa/wire";
+import { clientSettings, type Common } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { VERSION } from "../terminal/version.ts";
@@ -26,18 +27,22 @@ const OPTIONS: ConnectionOptions = {
   maxResponseBytes: MAX_RESPONSE_BYTES,
 };
 
-/** Connects to the first server of `host:port,…` that answers. Rejects with a `Failure` that says why each does not. */
-export async function connectToAny(env: Env, servers: string): Promise<BrokerConnection> {
-  const endpoints = parseEndpoints(servers);
-  if (endpoints === undefined) {
-    throw new Failure(`--bootstrap-server wants host:port, or several with commas between them, not "${servers}"`);
-  }
+/** Failures of security, which another server would not mend. */
+const SECURITY_FAILURES: ReadonlySet<string> = new Set<WireErrorCode>([
+  ...(["AUTHENTICATION_FAILED", "ILLEGAL_SASL_STATE", "TLS_FAILED", "UNSUPPORTED_MECHANISM"] as const),
+]);
+
+/** Connects to the first server that answers. Rejects with a `Failure` that says why each does not. */
+export async function connectToAny(env: Env, common: Common): Promise<BrokerConnection> {
+  const { servers, client } = clientSettings(common);
+  const { clientId = OPTIONS.clientId, requestTimeoutMs = TIMEOUT_MS, setupTimeoutMs = TIMEOUT_MS } = client;
+  const options = { ...OPTIONS, clientId, requestTimeoutMs, setupTimeoutMs, security: client.security };
   const failures: WireError[] = [];
-  for (const endpoint of endpoints) {
+  for (const endpoint of servers) {
     try {
-      return await BrokerConnection.connect(env, endpoint, OPTIONS);
+      return await BrokerConnection.connect(env, endpoint, options);
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
+      if (!(error instanceof WireError) || SECURITY_FAILURES.has(error.code)) throw error;
       failures.push(error);
     }
   }
@@ -46,15 +51,9 @@ export async function connectToAny(env: Env, servers: string): Promise<BrokerCon
   throw new Failure(`${reasons}${isReached ? "" : ". Is it running? Try: samsa start"}`);
 }
 
-/** Options of every command that connects to a broker. */
-export interface Common {
-  readonly bootstrapServer: string;
-  readonly json?: boolean;
-}
-
 /** Runs `action` with a connection, and closes the connection afterwards. */
 export async function connected(options: Common, action: (admin: BrokerConnection) => Promise<void>): Promise<void> {
-  const admin = await connectToAny(nodeEnv({ logger: createLogger("error") }), options.bootstrapServer);
+  const admin = await connectToAny(nodeEnv({ logger: createLogger("error") }), options);
   try {
     await action(admin);
   } finally {
@@ -62,9 +61,9 @@ export async function connected(options: Common, action: (admin: BrokerConnectio
   }
 }
 
-/** Options to connect to one node. */
-export function at(endpoint: Endpoint): Common {
-  return { bootstrapServer: endpointText(endpoint) };
+/** Options to connect to one node, as the others of the command. */
+export function at(endpoint: Endpoint, options: Common): Common {
+  return { ...options, bootstrapServer: endpointText(endpoint) };
 }
 
 /** Result of a broker about a topic or resource that it was asked about. Throws `Failure` if there is none. */

@@ -1,6 +1,7 @@
 import type { BrokerConnection } from "@samsa/wire";
 import { Failure } from "../terminal/failure.ts";
-import { type Common, connected } from "./admin.ts";
+import { connected } from "./admin.ts";
+import type { Common } from "../settings/client-settings.ts";
 import { featuresOf, levelText } from "./feature.ts";
 import { describeQuorum } from "./quorum.ts";
 import { describeBrokers, describePartitions, type PartitionFacts } from "./reassignment.ts";

@@ -1,5 +1,6 @@
 import type { BrokerConnection } from "@samsa/wire";
-import { answered, at, type Common, connected, pair, sentence } from "./admin.ts";
+import { answered, at, connected, pair, sentence } from "./admin.ts";
+import type { Common } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
 import { describeBrokers } from "./reassignment.ts";
 import { table } from "../terminal/table.ts";
@@ -86,7 +87,7 @@ function connectedTo(
     const own = brokers.find(({ brokerId, isFenced }) => brokerId === id && !isFenced);
     // The broker that was asked says what is wrong with the id of a broker that does not run.
     if (own === undefined) return action(admin);
-    await connected(at(own), action);
+    await connected(at(own, options), action);
   });
 }
 

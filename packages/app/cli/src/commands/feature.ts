@@ -7,7 +7,8 @@ import {
   releaseLevel,
 } from "@samsa/metadata";
 import type { BrokerConnection } from "@samsa/wire";
-import { type Common, connected, sentence } from "./admin.ts";
+import { connected, sentence } from "./admin.ts";
+import type { Common } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
 import { table } from "../terminal/table.ts";
 

@@ -1,7 +1,8 @@
 import { type BrokerId, parseUuid, type Uuid } from "@samsa/base";
 import { METADATA_TOPIC } from "@samsa/quorum";
 import { type BrokerConnection, parseEndpoints, type ResponseOf } from "@samsa/wire";
-import { answered, type Common, connected, sentence } from "./admin.ts";
+import { answered, connected, sentence } from "./admin.ts";
+import type { Common } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
 import { table } from "../terminal/table.ts";
 

@@ -5,7 +5,8 @@ import { type PartitionReplicas, planAssignment } from "../assignment/assignment
 import { planText, readPlan } from "../assignment/plan-file.ts";
 import { Failure } from "../terminal/failure.ts";
 import { table } from "../terminal/table.ts";
-import { type Common, connected } from "./admin.ts";
+import { connected } from "./admin.ts";
+import type { Common } from "../settings/client-settings.ts";
 import { parseNodeId } from "./quorum.ts";
 import { rateOf, throttle, unthrottle } from "./throttle.ts";
 import {
@@ -102,7 +103,7 @@ async function runThrottled(
   { file, targets, rate }: { readonly file: string; readonly targets: readonly Target[]; readonly rate: number },
   options: RunOptions,
 ): Promise<void> {
-  await throttle(admin, targets, rate);
+  await throttle(admin, targets, rate, options);
   if (options.json !== true) {
     console.log(`Copies are limited to ${rate} bytes per second of each broker.`);
     if (!options.wait) console.log(`Remove the limit once they are done: samsa reassign unthrottle ${file}`);
@@ -115,11 +116,11 @@ async function runThrottled(
     if (!(error instanceof Failure)) throw error;
     throw new Failure(`${error.message}; the limit stays until: samsa reassign unthrottle ${file}`);
   }
-  await removeThrottles(admin, targets);
+  await removeThrottles(admin, targets, options);
 }
 
-async function removeThrottles(admin: BrokerConnection, targets: readonly Target[]): Promise<void> {
-  const absent = await unthrottle(admin, targets);
+async function removeThrottles(admin: BrokerConnection, targets: readonly Target[], options: Common): Promise<void> {
+  const absent = await unthrottle(admin, targets, options);
   if (absent.length > 0) console.error(`Brokers that do not run may keep a limit: ${absent.join(", ")}`);
 }
 
@@ -144,7 +145,7 @@ export function unlimit(file: string, options: Common): Promise<void> {
   const targets = readPlan(file);
   return connected(options, async admin => {
     const left = (await listReassignments(admin)).filter(({ topic }) => targets.some(target => target.topic === topic));
-    await removeThrottles(admin, targets);
+    await removeThrottles(admin, targets, options);
     if (options.json === true) return console.log(JSON.stringify({ removed: true, reassigning: left.length }));
     const rest = left.length === 0 ? "" : ` ${left.length} partitions are still being reassigned, without a limit.`;
     console.log(`Removed the limits on copies.${rest}`);

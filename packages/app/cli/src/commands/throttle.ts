@@ -2,6 +2,7 @@ import type { BrokerId } from "@samsa/base";
 import type { BrokerConnection } from "@samsa/wire";
 import { Failure } from "../terminal/failure.ts";
 import { at, connected } from "./admin.ts";
+import type { Common } from "../settings/client-settings.ts";
 import { alterConfigs, type Change, OPERATION, RESOURCE } from "./config.ts";
 import { describeBrokers, describePartitions, listReassignments, type Target } from "./reassignment.ts";
 
@@ -56,8 +57,9 @@ const unset = (name: string): Change => ({ name, value: null, configOperation: O
 async function alterBroker(
   broker: { readonly host: string; readonly port: number; readonly brokerId: BrokerId },
   configs: readonly Change[],
+  options: Common,
 ): Promise<void> {
-  await connected(at(broker), server =>
+  await connected(at(broker, options), server =>
     alterConfigs(server, { resourceType: RESOURCE.broker, resourceName: String(broker.brokerId), configs }),
   );
 }
@@ -66,7 +68,12 @@ async function alterBroker(
  * Limits the copies of a plan to bytes per second of each broker, as kafka-reassign-partitions does. Rejects with a
  * `Failure`.
  */
-export async function throttle(admin: BrokerConnection, targets: readonly Target[], rate: number): Promise<void> {
+export async function throttle(
+  admin: BrokerConnection,
+  targets: readonly Target[],
+  rate: number,
+  options: Common,
+): Promise<void> {
   const moves = await movesOf(admin, targets);
   for (const topic of new Set(moves.map(move => move.topic))) {
     const own = moves.filter(move => move.topic === topic);
@@ -78,7 +85,7 @@ export async function throttle(admin: BrokerConnection, targets: readonly Target
   const { brokers } = await describeBrokers(admin);
   for (const broker of brokers.filter(({ brokerId, isFenced }) => involved.has(brokerId) && !isFenced)) {
     const configs = RATES.map(name => set(name, String(rate)));
-    await alterBroker(broker, configs);
+    await alterBroker(broker, configs, options);
   }
 }
 
@@ -86,11 +93,15 @@ export async function throttle(admin: BrokerConnection, targets: readonly Target
  * Removes the throttles of the topics of a plan and of all brokers that run. Returns the ids of the others, which may
  * have a rate. Rejects with a `Failure`.
  */
-export async function unthrottle(admin: BrokerConnection, targets: readonly Target[]): Promise<BrokerId[]> {
+export async function unthrottle(
+  admin: BrokerConnection,
+  targets: readonly Target[],
+  options: Common,
+): Promise<BrokerId[]> {
   for (const topic of new Set(targets.map(target => target.topic))) {
     await alterConfigs(admin, { resourceType: RESOURCE.topic, resourceName: topic, configs: REPLICAS.map(unset) });
   }
   const { brokers } = await describeBrokers(admin);
-  for (const broker of brokers) if (!broker.isFenced) await alterBroker(broker, RATES.map(unset));
+  for (const broker of brokers) if (!broker.isFenced) await alterBroker(broker, RATES.map(unset), options);
   return brokers.filter(({ isFenced }) => isFenced).map(({ brokerId }) => brokerId);
 }

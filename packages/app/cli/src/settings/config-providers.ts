@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve, sep } from "node:path";
+import { parseProperties } from "@samsa/base";
 import { Failure } from "../terminal/failure.ts";
-import { parseProperties } from "./properties.ts";
 
 /**
  * Config providers (KIP-297): resolve `${provider:path:key}` in values with the providers named in `config.providers`.

@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { nearest, parseProperties } from "@samsa/base";
 import { brokerConfigs, unavailableBrokerConfigs } from "@samsa/broker";
 import { isOfProviders, resolveVariables } from "./config-providers.ts";
 import { Failure } from "../terminal/failure.ts";
-import { parseProperties } from "./properties.ts";
-import { nearest } from "./nearest.ts";
 
 /**
  * Reads `server.properties` (Java's format, ISO-8859-1), applies `key=value` overrides, and resolves variables. Throws

@@ -8,6 +8,10 @@ const CLIENT_ERRORS = {
   DISCONNECTED: { retriable: true },
   /** No connection to any broker that is known. */
   BROKERS_UNREACHABLE: { retriable: true },
+  /** No secure connection: certificates, or a side that does not speak TLS (`SslAuthenticationException`). */
+  TLS_FAILED: { retriable: false },
+  /** No OAuth token at the moment, so no connection. */
+  TOKEN_UNAVAILABLE: { retriable: true },
   /** A peer that does not speak Kafka's protocol, or whose answer is malformed. */
   PROTOCOL_VIOLATION: { retriable: false },
   /** The caller has given up, through an `AbortSignal`. */

@@ -67,7 +67,7 @@ export class BrokerWatch {
     let open = endPoints.length;
     for (const { host, port } of endPoints) {
       env.network
-        .connect(host, port, PROBE_LIMIT_MS, () => DEAF)
+        .connect(host, port, { timeoutMs: PROBE_LIMIT_MS }, () => DEAF)
         .then(
           connection => connection.destroy(),
           (error: unknown) => {

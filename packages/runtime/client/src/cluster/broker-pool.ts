@@ -30,6 +30,7 @@ export class BrokerPool {
     const { clientId, software, requestTimeoutMs, maxInFlight, setupTimeoutMs } = settings;
     this.#options = {
       ...{ clientId, software, requestTimeoutMs, maxInFlight, setupTimeoutMs },
+      security: settings.security,
       maxSetupTimeoutMs: settings.setupTimeoutMaxMs,
       reconnectBackoffMs: settings.reconnectBackoffMs,
       maxReconnectBackoffMs: settings.reconnectBackoffMaxMs,

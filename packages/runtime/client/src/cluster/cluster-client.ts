@@ -14,7 +14,7 @@ import { BrokerPool, type LinkUse } from "./broker-pool.ts";
 import type { ClusterSettings } from "./cluster-settings.ts";
 import { type CoordinatorKind, Coordinators } from "./coordinators.ts";
 import { pause, patiently, type Patience } from "./deadline.ts";
-import { kafkaErrorOf } from "./failures.ts";
+import { isSecurityFailure, kafkaErrorOf } from "./failures.ts";
 
 /** Options of a call. */
 export interface ClusterCallOptions extends CallOptions {
@@ -38,6 +38,8 @@ export class ClusterClient {
   #timer: Timer | undefined;
   /** Why the last question about metadata failed. */
   #lastFailure: unknown;
+  /** Number of questions about metadata that have failed. */
+  #failures = 0;
   #isClosed = false;
 
   constructor(env: Env, settings: ClusterSettings) {
@@ -51,6 +53,17 @@ export class ClusterClient {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Why the last question about metadata failed, as a sentence; undefined if it was answered. */
+  get failure(): string | undefined {
+    const reason = this.#lastFailure;
+    return reason instanceof Error ? reason.message : undefined;
+  }
+
+  /** Failure of TLS or SASL, because of which there is no metadata. */
+  get securityFailure(): KafkaError | undefined {
+    return isSecurityFailure(this.#lastFailure) ? this.#lastFailure : undefined;
   }
 
   /** Patience of a call without a timeout of its own (`default.api.timeout.ms`). */
@@ -151,7 +164,7 @@ export class ClusterClient {
 
   /**
    * Connects to the first bootstrap server that answers. Rejects with BROKERS_UNREACHABLE, and the reason of each, if
-   * none does: for programs that rather say so than wait.
+   * none does: for programs that rather say so than wait. A failure of TLS or SASL is told at once.
    */
   async connect(): Promise<void> {
     const failures: KafkaError[] = [];
@@ -162,7 +175,7 @@ export class ClusterClient {
         return;
       } catch (error) {
         const failure = kafkaErrorOf(error);
-        if (!(failure instanceof KafkaError)) throw failure;
+        if (!(failure instanceof KafkaError) || isSecurityFailure(failure)) throw failure;
         failures.push(failure);
       }
     }
@@ -252,15 +265,17 @@ export class ClusterClient {
     const late = (): KafkaError => {
       const code = errorCode();
       if (code !== 0) return KafkaError.of(code, about);
-      const why = this.#lastFailure instanceof Error ? `: ${this.#lastFailure.message}` : "";
+      const why = this.failure === undefined ? "" : `: ${this.failure}`;
       return new KafkaError("TIMED_OUT", `no metadata of ${about} in time${why}`, { cause: this.#lastFailure });
     };
+    const failuresBefore = this.#failures;
     return patiently(this.env, patience, late, (resolve, reject) => {
       const look = (): void => {
         const found = find();
         const code = errorCode();
         if (this.#isClosed) reject(new KafkaError("CLOSED", "the client is closed"));
         else if (found !== undefined) resolve(found);
+        else if (this.#failures > failuresBefore && isSecurityFailure(this.#lastFailure)) reject(this.#lastFailure);
         else if (code !== 0 && !KafkaError.of(code, about).retriable) reject(KafkaError.of(code, about));
       };
       const stop = this.observe(look);
@@ -307,6 +322,7 @@ export class ClusterClient {
       this.#lastFailure = undefined;
     } catch (error) {
       this.#lastFailure = kafkaErrorOf(error);
+      this.#failures++;
       metadata.failed(env.clock.monotonic(), env.random.next());
       // If none of the known brokers can be reached, the cluster may have moved (KIP-899).
       const { brokers } = metadata;

@@ -1,5 +1,5 @@
 import type { MetadataSettings } from "@samsa/client-kernel";
-import type { Endpoint } from "@samsa/wire";
+import type { Endpoint, Security } from "@samsa/wire";
 
 /** Settings of a `ClusterClient`; times are in ms. Names in the comments are Kafka's. */
 export interface ClusterSettings extends MetadataSettings {
@@ -7,6 +7,8 @@ export interface ClusterSettings extends MetadataSettings {
   readonly bootstrapServers: readonly Endpoint[];
   /** `client.id`. */
   readonly clientId: string;
+  /** `security.protocol`, `ssl.*` and `sasl.*`; clear text without authentication by default. */
+  readonly security?: Security | undefined;
   /** Name and version of the software, which brokers count (KIP-511). */
   readonly software: { readonly name: string; readonly version: string };
   /** `request.timeout.ms`. */

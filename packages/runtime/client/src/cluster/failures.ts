@@ -1,5 +1,5 @@
 import { type ClientErrorName, KafkaError } from "@samsa/client-kernel";
-import { Errors } from "@samsa/protocol";
+import { Errors, type ProtocolError } from "@samsa/protocol";
 import { WireError, type WireErrorCode } from "@samsa/wire";
 
 const NAMES = {
@@ -11,12 +11,37 @@ const NAMES = {
   INVALID_RECEIVE: "PROTOCOL_VIOLATION",
   CORRELATION_MISMATCH: "PROTOCOL_VIOLATION",
   CLOSED: "DISCONNECTED",
-} as const satisfies Record<Exclude<WireErrorCode, "UNSUPPORTED_VERSION">, ClientErrorName>;
+  TLS_FAILED: "TLS_FAILED",
+  TOKEN_UNAVAILABLE: "TOKEN_UNAVAILABLE",
+} as const satisfies Partial<Record<WireErrorCode, ClientErrorName>>;
+
+/** Failures for which Kafka has a code. */
+const CODES = {
+  UNSUPPORTED_VERSION: Errors.UNSUPPORTED_VERSION,
+  AUTHENTICATION_FAILED: Errors.SASL_AUTHENTICATION_FAILED,
+  UNSUPPORTED_MECHANISM: Errors.UNSUPPORTED_SASL_MECHANISM,
+  ILLEGAL_SASL_STATE: Errors.ILLEGAL_SASL_STATE,
+} as const satisfies Record<Exclude<WireErrorCode, keyof typeof NAMES>, ProtocolError>;
+
+function isCoded(code: WireErrorCode): code is keyof typeof CODES {
+  return Object.hasOwn(CODES, code);
+}
+
+/** Failures of security, which the next attempt does not mend (`AuthenticationException`). */
+const SECURITY_FAILURES: ReadonlySet<string> = new Set([
+  ...["SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM", "ILLEGAL_SASL_STATE", "TLS_FAILED"],
+]);
 
 /** Error of a client for a failure of a connection or of a request. Other errors, which are bugs, stay as they are. */
 export function kafkaErrorOf(error: unknown): unknown {
   if (!(error instanceof WireError)) return error;
   const { code, message } = error;
-  if (code !== "UNSUPPORTED_VERSION") return new KafkaError(NAMES[code], message, { cause: error });
-  return new KafkaError("UNSUPPORTED_VERSION", message, { cause: error, error: Errors.UNSUPPORTED_VERSION });
+  if (!isCoded(code)) return new KafkaError(NAMES[code], message, { cause: error });
+  const known = CODES[code];
+  return new KafkaError(known.name, message, { cause: error, error: known });
+}
+
+/** True for an error that is told to all who wait for a broker, instead of another attempt. */
+export function isSecurityFailure(error: unknown): error is KafkaError {
+  return error instanceof KafkaError && SECURITY_FAILURES.has(error.name);
 }

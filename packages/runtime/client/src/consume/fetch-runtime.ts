@@ -210,9 +210,10 @@ export class FetchRuntime {
     }
   }
 
-  /** Tells the application of topics that it may not read, or whose names cannot be. */
+  /** Tells the application of topics that it may not read, or whose names cannot be, and of credentials that fail. */
   #checkTopics(): void {
-    const { metadata } = this.#client;
+    const { metadata, securityFailure } = this.#client;
+    if (securityFailure !== undefined) this.fetcher.raise(securityFailure);
     for (const topic of new Set(this.fetcher.assigned().map(one => one.topic))) {
       const code = metadata.topicError(topic);
       if (code === 0) continue;

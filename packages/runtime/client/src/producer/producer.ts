@@ -278,7 +278,7 @@ export class Producer {
   }
 
   #lateError(topic: string): KafkaError {
-    const { metadata } = this.#client;
+    const { metadata, failure } = this.#client;
     const code = metadata.topicError(topic);
     if (code !== 0) return KafkaError.of(code, `topic ${topic}`);
     const within = `within ${this.#maxBlockMs} ms`;
@@ -287,7 +287,8 @@ export class Producer {
     }
     const count = metadata.topic(topic)?.partitions.length;
     const why = count === undefined ? "not known" : `known with ${count} partitions only`;
-    return new KafkaError("TIMED_OUT", `topic ${topic} was ${why} ${within}`);
+    const reason = failure === undefined ? "" : `: ${failure}`;
+    return new KafkaError("TIMED_OUT", `topic ${topic} was ${why} ${within}${reason}`);
   }
 
   /** Asks for a topic, once at a time. */

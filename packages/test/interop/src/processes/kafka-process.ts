@@ -11,13 +11,29 @@ const CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAQ";
 
 const READY_MS = 30_000;
 
-function properties(directory: string, quorum: string, port: number, controller: number): string {
+/** Parts of a broker beside its settings. */
+interface KafkaOptions {
+  /** Listeners for clients beside the one in clear text, as `NAME://host:port`. */
+  readonly listeners?: readonly string[];
+  /** Options of the Java machine. */
+  readonly jvm?: readonly string[];
+}
+
+interface Place {
+  readonly directory: string;
+  readonly quorum: string;
+  readonly port: number;
+  readonly controller: number;
+}
+
+function properties({ directory, quorum, port, controller }: Place, listeners: readonly string[]): string {
+  const clients = [`PLAINTEXT://127.0.0.1:${port}`, ...listeners];
   return [
     "process.roles=broker,controller",
     "node.id=1",
     quorum,
-    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    `listeners=${clients.join(",")},CONTROLLER://127.0.0.1:${controller}`,
+    `advertised.listeners=${clients.join(",")}`,
     "controller.listener.names=CONTROLLER",
     `log.dirs=${directory}`,
     "offsets.topic.replication.factor=1",
@@ -44,11 +60,13 @@ export class KafkaProcess implements BrokerProcess {
   readonly quorum: string;
   readonly #home: string;
   readonly #java: Java;
+  readonly #jvm: readonly string[];
   #child: Child | undefined;
   #log = "";
 
-  private constructor(java: Java, home: string, quorum: string, port: number) {
+  private constructor(java: Java, jvm: readonly string[], home: string, { quorum, port }: Omit<Place, "directory">) {
     this.#java = java;
+    this.#jvm = jvm;
     this.#home = home;
     this.quorum = quorum;
     this.directory = join(home, "data");
@@ -56,7 +74,11 @@ export class KafkaProcess implements BrokerProcess {
   }
 
   /** Starts Kafka with fixed voters in its settings, or with changing voters in its metadata (KIP-853). */
-  static async start(voters: "fixed" | "changing" = "fixed", settings: readonly string[] = []): Promise<KafkaProcess> {
+  static async start(
+    voters: "fixed" | "changing" = "fixed",
+    settings: readonly string[] = [],
+    { listeners = [], jvm = [] }: KafkaOptions = {},
+  ): Promise<KafkaProcess> {
     const java = await findJava();
     if (java instanceof Missing) throw new Error(java.reason);
     const home = mkdtempSync(join(tmpdir(), "kafka-interop-"));
@@ -65,11 +87,13 @@ export class KafkaProcess implements BrokerProcess {
       voters === "fixed"
         ? `controller.quorum.voters=1@127.0.0.1:${controller}`
         : `controller.quorum.bootstrap.servers=127.0.0.1:${controller}`;
-    const broker = new KafkaProcess(java, home, quorum, port);
+    const broker = new KafkaProcess(java, jvm, home, { quorum, port, controller });
+    const { directory } = broker;
     try {
       const file = join(home, "server.properties");
       // The last value of a setting counts.
-      writeFileSync(file, `${properties(broker.directory, quorum, port, controller)}${settings.join("\n")}\n`);
+      const own = properties({ directory, quorum, port, controller }, listeners);
+      writeFileSync(file, `${own}${settings.join("\n")}\n`);
       const how = voters === "fixed" ? [] : ["--standalone"];
       const format = java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", file, ...how);
       await run(format.command, format.args);
@@ -83,7 +107,7 @@ export class KafkaProcess implements BrokerProcess {
 
   async start(): Promise<void> {
     const { command, args } = this.#java("kafka.Kafka", join(this.#home, "server.properties"));
-    const child = new Child(command, args);
+    const child = new Child(command, [...this.#jvm, ...args]);
     this.#child = child;
     await this.#ready(child);
   }

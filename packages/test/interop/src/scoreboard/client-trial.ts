@@ -12,6 +12,8 @@ import { ADMIN_CHECKS } from "../samsa-client/admin-checks.ts";
 import { GROUP_CHECKS } from "../samsa-client/group-checks.ts";
 import { RECORD_CHECKS } from "../samsa-client/record-checks.ts";
 import type { ClientCheck, Stage } from "../samsa-client/stage.ts";
+import { SecuredBroker } from "../samsa-client/secured-broker.ts";
+import { SECURITY_CHECKS } from "../samsa-client/security-checks.ts";
 import { TRANSACTION_CHECKS } from "../samsa-client/transaction-checks.ts";
 
 const NAME = "samsa-client";
@@ -21,14 +23,13 @@ const CHECKS = [...RECORD_CHECKS, ...TRANSACTION_CHECKS, ...GROUP_CHECKS, ...ADM
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Runs a check; an error, or no end in time, is a failure. */
-async function runClientCheck({ name, run: body }: ClientCheck, stage: Stage): Promise<Check> {
-  const full = `${stage.vendor}: ${name}`;
+async function runClientCheck(full: string, body: () => ReturnType<ClientCheck["run"]>): Promise<Check> {
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`nothing came of it in ${CHECK_MS} ms`)), CHECK_MS);
     });
-    const found = await Promise.race([body(stage), late]);
+    const found = await Promise.race([body(), late]);
     if (found instanceof Missing) return { name: full, outcome: "skipped", reason: oneLine(found.reason) };
     return { name: full, outcome: "passed" };
   } catch (error) {
@@ -38,7 +39,7 @@ async function runClientCheck({ name, run: body }: ClientCheck, stage: Stage): P
   }
 }
 
-function whole(vendor: Stage["vendor"], outcome: "failed" | "skipped", reason: unknown): Check {
+function whole(vendor: string, outcome: "failed" | "skipped", reason: unknown): Check {
   return { name: `${vendor}: (all checks)`, outcome, reason: oneLine(reason) };
 }
 
@@ -51,12 +52,32 @@ async function checksOn(vendor: Stage["vendor"], java: Java | Missing): Promise<
     broker = vendor === "Samsa" ? await SamsaProcess.start(undefined, share) : await KafkaProcess.start();
     await using client = new KafkaClient({ bootstrapServers: broker.server, logger: SILENT });
     const checks: Check[] = [];
-    for (const check of CHECKS) checks.push(await runClientCheck(check, { vendor, broker, client, java }));
+    const stage = { vendor, broker, client, java };
+    for (const { name, run } of CHECKS) checks.push(await runClientCheck(`${vendor}: ${name}`, () => run(stage)));
     return checks;
   } catch (error) {
     return [whole(vendor, "failed", error)];
   } finally {
     await broker?.dispose();
+  }
+}
+
+/** Checks of TLS and SASL, which Samsa's broker does not speak. */
+async function securityChecks(java: Java | Missing): Promise<Check[]> {
+  const vendor = "Apache Kafka";
+  if (java instanceof Missing) return [whole(vendor, "skipped", java.reason)];
+  let secured: SecuredBroker | undefined;
+  try {
+    const broker = (secured = await SecuredBroker.start());
+    const checks: Check[] = [];
+    for (const { name, run } of SECURITY_CHECKS) {
+      checks.push(await runClientCheck(`${vendor}: security: ${name}`, () => run(broker)));
+    }
+    return checks;
+  } catch (error) {
+    return [whole(`${vendor}: security`, "failed", error)];
+  } finally {
+    await secured?.dispose();
   }
 }
 
@@ -72,6 +93,7 @@ export const CLIENT_TRIAL: Trial = {
     const java = await findJava();
     // Both vendors at once: Java's programs take most of the time to start.
     const found = await Promise.all([checksOn("Apache Kafka", java), checksOn("Samsa", java)]);
-    return { judge: NAME, version: version(), checks: found.flat() };
+    const security = await securityChecks(java);
+    return { judge: NAME, version: version(), checks: [...found.flat(), ...security] };
   },
 };

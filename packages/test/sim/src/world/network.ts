@@ -79,7 +79,10 @@ export class SimNetwork {
   attach(life: Life): Network {
     return {
       listen: (host, port, accept) => this.#listen(life, host, port, accept),
-      connect: (host, port, timeoutMs, open) => this.#connect(life, { host, port, timeoutMs }, open),
+      connect: (host, port, { timeoutMs, tls }, open) =>
+        tls === undefined
+          ? this.#connect(life, { host, port, timeoutMs }, open)
+          : Promise.reject(new NetworkError("ENOTSUP", `the simulation does not encrypt the connection to ${host}`)),
       // Host names are addresses in the simulation.
       resolve: host => Promise.resolve(host),
       hostName: "localhost",

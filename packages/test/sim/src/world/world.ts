@@ -1,5 +1,14 @@
-import { type BlockCodecs, crc32c, type Env, invariant, type LogFields, type Logger, type Millis } from "@samsa/base";
-import { nodeDigest, nodePattern, pureCodecs } from "@samsa/node";
+import {
+  type BlockCodecs,
+  crc32c,
+  type Env,
+  invariant,
+  type LogFields,
+  type Logger,
+  type Millis,
+  NetworkError,
+} from "@samsa/base";
+import { blockingHashes, nodeDigest, nodePattern, pureCodecs } from "@samsa/node";
 import { type CrashOptions, SimDisk } from "./disk.ts";
 import { type Life, type NetworkOptions, runOn, SimNetwork } from "./network.ts";
 import { mix, Prng } from "./prng.ts";
@@ -257,7 +266,12 @@ export class World {
       random: { bytes: length => rng.bytes(length), next: () => rng.next() },
       disk: disk.mount(),
       network: this.network.attach(life),
-      crypto: { crc32c: (bytes, start, end, seed) => crc32c(bytes, start, end, seed), digest: nodeDigest },
+      crypto: {
+        crc32c: (bytes, start, end, seed) => crc32c(bytes, start, end, seed),
+        digest: nodeDigest,
+        ...blockingHashes,
+      },
+      http: { request: ({ url }) => Promise.reject(new NetworkError("ENETUNREACH", `the simulation has no ${url}`)) },
       codecs: this.#codecs,
       pattern: nodePattern,
       logger: this.#logger(name),

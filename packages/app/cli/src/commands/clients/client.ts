@@ -1,31 +1,28 @@
 import { KafkaError } from "@samsa/client-kernel";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
-import { parseEndpoints } from "@samsa/wire";
 import { Failure } from "../../terminal/failure.ts";
 import { createLogger } from "../../terminal/logger.ts";
 import { VERSION } from "../../terminal/version.ts";
-import type { Common } from "../admin.ts";
+import { type ClientSettings, clientSettings, type Common } from "../../settings/client-settings.ts";
 
 /** Longest time of a call, with all its attempts. */
 const TIMEOUT_MS = 30_000;
 
-/** A client of the cluster that the options name, which does not create topics that it asks for, by default. */
-export function clusterClient({ bootstrapServer }: Common, settings: Partial<ClusterSettings> = {}): ClusterClient {
-  const bootstrapServers = parseEndpoints(bootstrapServer);
-  if (bootstrapServers === undefined) {
-    throw new Failure(
-      `--bootstrap-server wants host:port, or several with commas between them, not "${bootstrapServer}"`,
-    );
-  }
+/** A client of the cluster that the settings name, which does not create topics that it asks for, by default. */
+export function clusterClient(
+  { client, servers: bootstrapServers }: ClientSettings,
+  settings: Partial<ClusterSettings> = {},
+): ClusterClient {
   return new ClusterClient(nodeEnv({ logger: createLogger("error") }), {
     ...CLUSTER_DEFAULTS,
-    bootstrapServers,
     clientId: "samsa",
     software: { name: "samsa", version: VERSION },
     apiTimeoutMs: TIMEOUT_MS,
     allowAutoTopicCreation: false,
     ...settings,
+    ...client,
+    bootstrapServers,
   });
 }
 
@@ -34,7 +31,7 @@ export async function administered(
   options: Common,
   action: (admin: Admin, client: ClusterClient) => Promise<void>,
 ): Promise<void> {
-  const client = clusterClient(options);
+  const client = clusterClient(clientSettings(options));
   try {
     await reached(client);
     await action(new Admin(client), client);

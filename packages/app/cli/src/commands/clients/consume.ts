@@ -1,7 +1,7 @@
 import type { Offset } from "@samsa/base";
 import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import { Admin, type ClusterClient, type ConsumedBatch, Consumer, type PartitionStart } from "@samsa/client-runtime";
-import type { Common } from "../admin.ts";
+import { clientSettings, type Common } from "../../settings/client-settings.ts";
 import { clusterClient, reached } from "./client.ts";
 import { type Place, placeOf } from "./place.ts";
 import { type FormatOptions, recordFilter, recordFormat } from "./record-format.ts";
@@ -37,7 +37,8 @@ export async function consume(topics: readonly string[], options: ConsumeOptions
   const limit = limitOf(options.max);
   const place = placeOf(options.from, "--from");
   const follows = options.follow === true || options.from === "latest";
-  const client = clusterClient(options);
+  const settings = clientSettings(options);
+  const client = clusterClient(settings);
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, onSignal);
@@ -47,9 +48,10 @@ export async function consume(topics: readonly string[], options: ConsumeOptions
     await reached(client);
     const partitions = await partitionsOf(client, topics, options.partition);
     const consumer = new Consumer(client, {
-      isolation: options.committed === true ? "read_committed" : "read_uncommitted",
-      reset: "earliest",
       maxPollRecords: TURN_RECORDS,
+      ...settings.consumer,
+      ...(options.committed === true ? { isolation: "read_committed" } : {}),
+      reset: "earliest",
     });
     const ends = follows ? undefined : await endsOf(consumer, partitions);
     consumer.assign(await startsOf(client, partitions, place));

@@ -1,7 +1,7 @@
 import type { Offset, PartitionIndex } from "@samsa/base";
 import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { Admin } from "@samsa/client-runtime";
-import type { Common } from "../admin.ts";
+import type { Common } from "../../settings/client-settings.ts";
 import { administered } from "./client.ts";
 import { placeOf } from "./place.ts";
 import { Failure } from "../../terminal/failure.ts";

@@ -1,7 +1,8 @@
 import { KafkaError } from "@samsa/client-kernel";
 import { Producer, type ProducerOptions, type ProducerRecord } from "@samsa/client-runtime";
 import { CODEC_NAMES, defaultCompression } from "@samsa/records";
-import { type Common, pair } from "../admin.ts";
+import { pair } from "../admin.ts";
+import { clientSettings, type Common } from "../../settings/client-settings.ts";
 import { clusterClient, reached } from "./client.ts";
 import { readLines } from "./line-reader.ts";
 import { Failure } from "../../terminal/failure.ts";
@@ -16,8 +17,8 @@ export interface ProduceOptions extends Common {
   readonly partition?: string;
   readonly file: readonly string[];
   readonly jsonLines?: boolean;
-  readonly compression: string;
-  readonly acks: string;
+  readonly compression?: string;
+  readonly acks?: string;
 }
 
 /** Turns a line into a record. Throws `Failure`. */
@@ -26,12 +27,16 @@ type Parse = (line: Uint8Array) => ProducerRecord;
 const ACKS: Readonly<Record<string, -1 | 0 | 1>> = { all: -1, "-1": -1, "1": 1, "0": 0 };
 
 function settingsOf({ acks, compression }: ProduceOptions): ProducerOptions {
-  const count = ACKS[acks];
-  if (count === undefined) throw new Failure(`--acks wants all, 1 or 0, not "${acks}"`);
-  const codec = CODEC_NAMES.findIndex(name => name === compression);
-  if (codec < 0) throw new Failure(`--compression wants one of ${CODEC_NAMES.join(", ")}, not "${compression}"`);
-  // The index of a name is a codec.
-  return { acks: count, compression: defaultCompression(codec as Parameters<typeof defaultCompression>[0]) };
+  const count = acks === undefined ? undefined : ACKS[acks];
+  if (acks !== undefined && count === undefined) throw new Failure(`--acks wants all, 1 or 0, not "${acks}"`);
+  const codec = ([0, 1, 2, 3, 4] as const).find(each => CODEC_NAMES[each] === compression);
+  if (compression !== undefined && codec === undefined) {
+    throw new Failure(`--compression wants one of ${CODEC_NAMES.join(", ")}, not "${compression}"`);
+  }
+  return {
+    ...(count === undefined ? {} : { acks: count }),
+    ...(codec === undefined ? {} : { compression: defaultCompression(codec) }),
+  };
 }
 
 function parserOf(topic: string, options: ProduceOptions): Parse {
@@ -98,7 +103,8 @@ function bytesOf(value: unknown): Uint8Array | string | null {
 /** `samsa produce`: writes values that are given, or the lines of files or of standard input. */
 export async function produce(topic: string, values: readonly string[], options: ProduceOptions): Promise<void> {
   const parse = parserOf(topic, options);
-  const client = clusterClient(options, { allowAutoTopicCreation: true });
+  const settings = clientSettings(options);
+  const client = clusterClient(settings, { allowAutoTopicCreation: true });
   const stop = new AbortController();
   const onSignal = (): void => {
     stop.abort();
@@ -108,7 +114,7 @@ export async function produce(topic: string, values: readonly string[], options:
   const progress = new Progress("written");
   try {
     await reached(client);
-    const producer = new Producer(client, settingsOf(options));
+    const producer = new Producer(client, { ...settings.producer, ...settingsOf(options) });
     const writing = new Writing(producer, progress);
     if (values.length > 0) await writing.all(values.map(value => parse(Buffer.from(value))));
     else await writing.lines(readLines(options.file, stop.signal), parse);

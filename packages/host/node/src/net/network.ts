@@ -5,10 +5,13 @@ import {
   type Logger,
   type Network,
   NetworkError,
+  type TlsClientOptions,
 } from "@samsa/base";
 import { lookup } from "node:dns/promises";
 import * as net from "node:net";
 import { hostname } from "node:os";
+import * as tls from "node:tls";
+import { connectionError, secureConnectOptions } from "./tls.ts";
 
 /** Limits of connections. */
 export interface NodeNetworkOptions {
@@ -20,12 +23,6 @@ export interface NodeNetworkOptions {
 
 const KEEP_ALIVE_MS = 60_000;
 const NOTHING = new Uint8Array(0);
-
-function networkError(error: Error): NetworkError {
-  const code = (error as NodeJS.ErrnoException).code ?? "EIO";
-  // Node's message contains the code, which `NetworkError` adds itself.
-  return new NetworkError(code, error.message.replace(` ${code}:`, ":"));
-}
 
 /** Limit of a single read, in bytes. All connections share one buffer, since it is handled before the next read. */
 const READ_BYTES = 64 * 1024;
@@ -99,7 +96,7 @@ class NodeConnection implements Connection {
       if (!this.#ending) handler.onDrain();
     });
     socket.on("error", error => {
-      failure ??= networkError(error);
+      failure ??= connectionError(error);
     });
     socket.on("close", () => handler.onClose(failure));
     if (!this.#paused) socket.resume();
@@ -167,7 +164,7 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
       let bound = false;
       server.on("error", error => {
         if (bound) logger.error("a listener failed", { host, port, error: error.message });
-        else reject(networkError(error));
+        else reject(connectionError(error));
       });
       server.listen({ host, port }, () => {
         bound = true;
@@ -176,15 +173,23 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
       });
     });
 
-  const connect: Network["connect"] = (host, port, timeoutMs, open) =>
+  const connect: Network["connect"] = (host, port, { timeoutMs, tls: secure }, open) =>
     new Promise<Connection>((resolve, reject) => {
-      // Node supports `highWaterMark` for every stream, but its types do not declare it for sockets.
       const reader: Reader = { receive() {} };
+      // Node supports `highWaterMark` for every stream, but its types do not declare it for sockets.
       const options = { highWaterMark, allowHalfOpen: false, onread: readingInto(reader) };
-      const socket = new net.Socket(options);
+      let socket: net.Socket;
+      try {
+        socket = secure === undefined ? new net.Socket(options) : secureSocket({ host, port, secure, options });
+      } catch (error) {
+        reject(error);
+        return;
+      }
+      let isHandshake = false;
+      if (secure !== undefined) socket.once("connect", () => (isHandshake = true));
       const failed = (error: Error) => {
         clearTimeout(timer);
-        reject(networkError(error));
+        reject(connectionError(error, isHandshake));
       };
       const timer = setTimeout(() => {
         const said = `connect ${host}:${port} took more than ${timeoutMs / 1000} s`;
@@ -192,13 +197,15 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
         socket.destroy();
       }, timeoutMs);
       socket.once("error", failed);
-      socket.connect({ host, port }, () => {
+      const connected = (): void => {
         clearTimeout(timer);
         socket.off("error", failed);
         const connection = new NodeConnection(socket, lingerMs);
         connection.start(open(connection), reader);
         resolve(connection);
-      });
+      };
+      if (secure === undefined) socket.connect({ host, port }, connected);
+      else socket.once("secureConnect", connected);
     });
 
   const resolve: Network["resolve"] = async host => {
@@ -209,6 +216,17 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
     }
   };
   return { listen, connect, resolve, hostName: hostname() };
+}
+
+/** Socket that connects and speaks TLS. Throws `TlsError` if its options cannot be used. */
+function secureSocket(to: {
+  readonly host: string;
+  readonly port: number;
+  readonly secure: TlsClientOptions;
+  readonly options: object;
+}): net.Socket {
+  const { host, port, secure, options } = to;
+  return tls.connect({ ...options, ...secureConnectOptions(host, secure), host, port });
 }
 
 /**

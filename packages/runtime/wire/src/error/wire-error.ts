@@ -4,6 +4,16 @@ import { NetworkError } from "@samsa/base";
 export type WireErrorCode =
   /** No connection: refused, unreachable, or an unknown host. */
   | "CONNECTION_FAILED"
+  /** No secure connection: certificates, versions of TLS, or a side that does not speak it (`SslAuthenticationException`). */
+  | "TLS_FAILED"
+  /** The credentials are refused, or the server does not know them (`SaslAuthenticationException`). */
+  | "AUTHENTICATION_FAILED"
+  /** The server does not offer the mechanism (`UnsupportedSaslMechanismException`). */
+  | "UNSUPPORTED_MECHANISM"
+  /** The server's port is not one for SASL (`IllegalSaslStateException`). */
+  | "ILLEGAL_SASL_STATE"
+  /** No OAuth token at the moment. */
+  | "TOKEN_UNAVAILABLE"
   /** No connection, or no reply to ApiVersions, within the setup timeout. */
   | "SETUP_TIMED_OUT"
   /** The peer does not tell its API versions. */

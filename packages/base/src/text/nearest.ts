@@ -1,5 +1,3 @@
-import { entryAt, lastEntry } from "@samsa/base";
-
 /** Number of edits up to which a name counts as a misspelling of another. */
 const MOST_EDITS = 2;
 
@@ -8,13 +6,15 @@ function edits(one: string, other: string): number {
   let before = Array.from({ length: other.length + 1 }, (_, i) => i);
   for (let i = 1; i <= one.length; i++) {
     const row = [i];
+    let last = i;
     for (let j = 1; j <= other.length; j++) {
-      const replaced = entryAt(before, j - 1) + (one[i - 1] === other[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, entryAt(before, j) + 1, lastEntry(row) + 1));
+      const replaced = (before[j - 1] ?? 0) + (one[i - 1] === other[j - 1] ? 0 : 1);
+      last = Math.min(replaced, (before[j] ?? 0) + 1, last + 1);
+      row.push(last);
     }
     before = row;
   }
-  return lastEntry(before);
+  return before[other.length] ?? 0;
 }
 
 /** Name among `known` that `name` is most likely a misspelling of; undefined if it resembles none. */

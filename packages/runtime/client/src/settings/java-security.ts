@@ -1,0 +1,230 @@
+import { type Env, fromUtf8, type TlsClientOptions, type TlsProtocol, type TlsSource } from "@samsa/base";
+import { KafkaError } from "@samsa/client-kernel";
+import { unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
+import { BearerTokens, clientCredentials, type SaslCredentials, type Security, type TokenSource } from "@samsa/wire";
+import { type JaasEntry, parseJaas } from "./jaas.ts";
+
+/** Settings by their names; those that are left out are undefined. */
+export type Lookup = (name: string) => string | undefined;
+
+const PROTOCOLS = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+const PACKAGE = "org.apache.kafka.common.security";
+const MODULES = {
+  plain: `${PACKAGE}.plain.PlainLoginModule`,
+  scram: `${PACKAGE}.scram.ScramLoginModule`,
+  bearer: `${PACKAGE}.oauthbearer.OAuthBearerLoginModule`,
+} as const;
+const MECHANISMS: Readonly<Record<string, string>> = {
+  PLAIN: MODULES.plain,
+  "SCRAM-SHA-256": MODULES.scram,
+  "SCRAM-SHA-512": MODULES.scram,
+  OAUTHBEARER: MODULES.bearer,
+};
+/** Handlers of Kafka whose work is done here. */
+const HANDLERS = [
+  `${PACKAGE}.oauthbearer.OAuthBearerLoginCallbackHandler`,
+  `${PACKAGE}.oauthbearer.secured.OAuthBearerLoginCallbackHandler`,
+  `${PACKAGE}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler`,
+];
+const TLS_PROTOCOLS: readonly TlsProtocol[] = ["TLSv1.2", "TLSv1.3"];
+/** Options of the login module of OAUTHBEARER. */
+const BEARER_OPTIONS =
+  /^(?:clientId|clientSecret|scope|extension_.+|unsecuredLogin(?:(?:String|Number|List)Claim_.+|Extension_.+|PrincipalClaimName|LifetimeSeconds|ScopeClaimName))$/;
+const LIFETIME_SECONDS = 3600;
+/** Size of the largest file with a token, in bytes. */
+const MAX_TOKEN = 1 << 20;
+
+function refuse(message: string): never {
+  throw new KafkaError("INVALID_ARGUMENT", message);
+}
+
+function listOf(text: string): string[] {
+  return text.split(",").flatMap(part => (part.trim() === "" ? [] : [part.trim()]));
+}
+
+function protocolsOf(lookup: Lookup): readonly TlsProtocol[] | undefined {
+  const enabled = lookup("ssl.enabled.protocols");
+  const newest = lookup("ssl.protocol") ?? "TLSv1.3";
+  const wanted = enabled === undefined ? TLS_PROTOCOLS : listOf(enabled);
+  const known = TLS_PROTOCOLS.filter(name => wanted.includes(name));
+  const unknown = [...wanted, newest].find(name => !TLS_PROTOCOLS.some(known => known === name));
+  if (unknown !== undefined) refuse(`"${unknown}" is no version of TLS that is available: ${TLS_PROTOCOLS.join(", ")}`);
+  // As in Kafka, `ssl.protocol` is the highest version.
+  const usable = known.filter(name => name <= newest);
+  if (usable.length === 0) refuse("ssl.enabled.protocols has no version up to that of ssl.protocol");
+  return usable;
+}
+
+/** Trusted certificates: a text, or a file in PEM. */
+function trustOf(lookup: Lookup): TlsSource | undefined {
+  const text = lookup("ssl.truststore.certificates");
+  const file = lookup("ssl.truststore.location");
+  const type = lookup("ssl.truststore.type") ?? "JKS";
+  if (text === undefined && file === undefined) return undefined;
+  if (type.toUpperCase() !== "PEM") {
+    const how = `openssl pkcs12 -in ${file ?? "store.p12"} -nokeys -out ca.pem`;
+    refuse(`ssl.truststore.type is ${type}, and trusted certificates are read from PEM only: ${how}`);
+  }
+  return text ?? { file: file ?? "" };
+}
+
+/** Own certificate and key: texts or a file in PEM, or a PKCS12 store. */
+function identityOf(lookup: Lookup): TlsClientOptions {
+  const [cert, key] = [lookup("ssl.keystore.certificate.chain"), lookup("ssl.keystore.key")];
+  const file = lookup("ssl.keystore.location");
+  const passphrase = lookup("ssl.key.password");
+  if (cert === undefined && key === undefined && file === undefined) return {};
+  switch ((lookup("ssl.keystore.type") ?? "JKS").toUpperCase()) {
+    case "PEM":
+      if (file !== undefined) return { cert: { file }, key: { file }, passphrase };
+      if (cert === undefined || key === undefined) {
+        refuse("ssl.keystore.key and ssl.keystore.certificate.chain are given together");
+      }
+      return { cert, key, passphrase };
+    case "PKCS12":
+      return { store: { file: file ?? "" }, passphrase: lookup("ssl.keystore.password") ?? passphrase };
+    default: {
+      const how = `keytool -importkeystore -srckeystore ${file ?? "store.jks"} -destkeystore store.p12 -deststoretype pkcs12`;
+      return refuse(`ssl.keystore.type is PEM or PKCS12 here, and not JKS, its default: ${how}`);
+    }
+  }
+}
+
+function tlsOf(lookup: Lookup): TlsClientOptions {
+  const algorithm = lookup("ssl.endpoint.identification.algorithm") ?? "https";
+  if (algorithm !== "" && algorithm.toLowerCase() !== "https") {
+    refuse(`ssl.endpoint.identification.algorithm is https, or empty, not "${algorithm}"`);
+  }
+  return {
+    ...identityOf(lookup),
+    ca: trustOf(lookup),
+    protocols: protocolsOf(lookup),
+    cipherSuites: listOf(lookup("ssl.cipher.suites") ?? ""),
+    verifyHostName: algorithm !== "",
+  };
+}
+
+function optionOf({ module, options }: JaasEntry, name: string): string {
+  const value = options.get(name);
+  if (value === undefined || value === "") {
+    return refuse(`sasl.jaas.config needs ${name}="…" for ${module.slice(module.lastIndexOf(".") + 1)}`);
+  }
+  return value;
+}
+
+function checkOptions({ options }: JaasEntry, known: RegExp): void {
+  for (const name of options.keys()) if (!known.test(name)) refuse(`sasl.jaas.config has no option ${name}`);
+}
+
+/** Options whose names begin with `prefix`, by the rest of their names. */
+function withPrefix({ options }: JaasEntry, prefix: string): [string, string][] {
+  return [...options].flatMap(([name, value]): [string, string][] =>
+    name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
+  );
+}
+
+function numberOf(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) refuse(`${name} is a number, not "${text}"`);
+  return value;
+}
+
+/** Token without a signature from the options of the login module, for brokers of developers. */
+function unsecuredSource(entry: JaasEntry): TokenSource {
+  const claims: Record<string, UnsecuredClaims[string]> = {};
+  for (const [name, value] of withPrefix(entry, "unsecuredLoginStringClaim_")) claims[name] = value;
+  for (const [name, value] of withPrefix(entry, "unsecuredLoginNumberClaim_")) claims[name] = numberOf(name, value);
+  for (const [name, value] of withPrefix(entry, "unsecuredLoginListClaim_")) {
+    // The first character separates the others.
+    claims[name] = value.length < 2 ? [] : value.slice(1).split(value.charAt(0));
+  }
+  const principal = entry.options.get("unsecuredLoginPrincipalClaimName") ?? "sub";
+  if (claims[principal] === undefined) {
+    refuse(`OAUTHBEARER needs sasl.oauthbearer.token.endpoint.url, or unsecuredLoginStringClaim_${principal}="…"`);
+  }
+  if ("exp" in claims || "iat" in claims) refuse("the claims exp and iat of an unsecured token cannot be set");
+  const lifetime = entry.options.get("unsecuredLoginLifetimeSeconds");
+  const seconds = lifetime === undefined ? LIFETIME_SECONDS : numberOf("unsecuredLoginLifetimeSeconds", lifetime);
+  return ({ clock }) => Promise.resolve(unsecuredToken(claims, seconds, clock.now()));
+}
+
+function fileSource(path: string): TokenSource {
+  return async ({ disk }: Env) => {
+    const file = disk.open(path, "read");
+    try {
+      const bytes = new Uint8Array(Math.min(file.size(), MAX_TOKEN));
+      return fromUtf8(bytes.subarray(0, await file.readLater(bytes, 0))).trim();
+    } finally {
+      file.close();
+    }
+  };
+}
+
+function bearerSource(lookup: Lookup, entry: JaasEntry, tls: TlsClientOptions | undefined): TokenSource {
+  const url = lookup("sasl.oauthbearer.token.endpoint.url");
+  if (url === undefined) return unsecuredSource(entry);
+  if (url.startsWith("file:")) return fileSource(decodeURIComponent(url.replace(/^file:(?:\/\/)?/, "")));
+  if (!/^https?:\/\//.test(url)) refuse(`sasl.oauthbearer.token.endpoint.url is an address, not "${url}"`);
+  const credential = (name: string, option: string): string => {
+    const value = lookup(name) ?? entry.options.get(option);
+    return value === undefined || value === "" ? refuse(`OAUTHBEARER needs ${name}`) : value;
+  };
+  const timeout = lookup("sasl.login.read.timeout.ms");
+  return clientCredentials({
+    tokenEndpoint: url,
+    clientId: credential("sasl.oauthbearer.client.credentials.client.id", "clientId"),
+    clientSecret: credential("sasl.oauthbearer.client.credentials.client.secret", "clientSecret"),
+    scope: lookup("sasl.oauthbearer.scope") ?? entry.options.get("scope"),
+    encodeHeader: lookup("sasl.oauthbearer.header.urlencode")?.toLowerCase() === "true",
+    timeoutMs: timeout === undefined ? undefined : numberOf("sasl.login.read.timeout.ms", timeout),
+    tls,
+  });
+}
+
+function saslOf(lookup: Lookup, tls: TlsClientOptions | undefined): SaslCredentials {
+  const mechanism = lookup("sasl.mechanism") ?? "GSSAPI";
+  const expected = MECHANISMS[mechanism];
+  if (expected === undefined) {
+    const found =
+      lookup("sasl.mechanism") === undefined ? "GSSAPI, its default, is not available" : `not "${mechanism}"`;
+    refuse(`sasl.mechanism is one of ${Object.keys(MECHANISMS).join(", ")}; ${found}`);
+  }
+  const jaas = lookup("sasl.jaas.config");
+  if (jaas === undefined) refuse(`${mechanism} needs sasl.jaas.config`);
+  const entry = parseJaas(jaas);
+  if (entry.module !== expected) refuse(`sasl.jaas.config has ${entry.module}, but ${mechanism} needs ${expected}`);
+  const handler = lookup("sasl.login.callback.handler.class");
+  if (handler !== undefined && !HANDLERS.includes(handler)) {
+    refuse(`sasl.login.callback.handler.class has a class that is not available: ${handler}`);
+  }
+  if (mechanism === "OAUTHBEARER") {
+    checkOptions(entry, BEARER_OPTIONS);
+    const extensions = [...withPrefix(entry, "extension_"), ...withPrefix(entry, "unsecuredLoginExtension_")];
+    const tokens = new BearerTokens(bearerSource(lookup, entry, tls));
+    return { mechanism, tokens, extensions: Object.fromEntries(extensions) };
+  }
+  const credentials = { username: optionOf(entry, "username"), password: optionOf(entry, "password") };
+  if (mechanism === "PLAIN") {
+    checkOptions(entry, /^(?:username|password)$/);
+    return { mechanism, ...credentials };
+  }
+  checkOptions(entry, /^(?:username|password|tokenauth)$/);
+  const delegationToken = entry.options.get("tokenauth")?.toLowerCase() === "true";
+  return { mechanism: mechanism as "SCRAM-SHA-256" | "SCRAM-SHA-512", ...credentials, delegationToken };
+}
+
+/** Security of `security.protocol` and its settings; `names` are those that are given. Throws INVALID_ARGUMENT. */
+export function javaSecurity(lookup: Lookup, names: Iterable<string>): Security {
+  const protocol = (lookup("security.protocol") ?? "PLAINTEXT").toUpperCase();
+  if (!PROTOCOLS.includes(protocol)) refuse(`security.protocol is one of ${PROTOCOLS.join(", ")}, not "${protocol}"`);
+  const [hasTls, hasSasl] = [protocol.endsWith("SSL"), protocol.startsWith("SASL")];
+  // Without TLS to the brokers, its settings are those of the token endpoint.
+  const isTlsUsed = hasTls || (hasSasl && lookup("sasl.oauthbearer.token.endpoint.url")?.startsWith("https:") === true);
+  for (const name of names) {
+    if ((name.startsWith("ssl.") && !isTlsUsed) || (name.startsWith("sasl.") && !hasSasl)) {
+      refuse(`${name} has no effect with security.protocol=${protocol}`);
+    }
+  }
+  const tls = isTlsUsed ? tlsOf(lookup) : undefined;
+  return { ...(hasTls ? { tls } : {}), ...(hasSasl ? { sasl: saslOf(lookup, tls) } : {}) };
+}

@@ -1,0 +1,1 @@
+export { Authority, type Credentials } from "./authority.ts";
