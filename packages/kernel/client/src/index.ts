@@ -76,3 +76,4 @@ export type { ProduceAnswer } from "./produce/sender.ts";
 export type { ProducerState } from "./produce/producer-state.ts";
 export type { TransactionFeatures } from "./produce/transaction-manager.ts";
 export type { GroupMembership, TransactionOffset } from "./produce/transaction-requests.ts";
+export type { KeyHash } from "./produce/partitioner.ts";

@@ -17,3 +17,53 @@ export { type OperationOptions, Producer, type ProducerOptions } from "./produce
 export type { Acknowledge, BatchResult, LostRecords, ProducerRecord, RecordMetadata } from "./producer/records.ts";
 export { type OAuthOptions, type SaslOptions, type SecurityOptions, securityOf } from "./settings/security-options.ts";
 export { JAVA_SETTING_NAMES, type JavaSettings, javaSettings } from "./settings/java-settings.ts";
+export type { AccessAdmin, Acl, DelegationToken, Principal, ScramChange, ScramCredential } from "./admin/access.ts";
+export type {
+  ClientQuota,
+  ClientQuotaChange,
+  ClusterAdmin,
+  DescribedCluster,
+  DescribedNode,
+  DescribedQuorum,
+  FeatureLevels,
+  FeatureUpdate,
+  QuorumReplica,
+  QuotaComponent,
+  QuotaEntity,
+  VoterListener,
+} from "./admin/cluster.ts";
+export type {
+  ConfigAdmin,
+  ConfigChange,
+  ConfigEntry,
+  ConfigResource,
+  ConfigResourceType,
+  ConfigSynonym,
+} from "./admin/configs.ts";
+export type { FoundOffset, OffsetSpec } from "./admin/offsets.ts";
+export type {
+  CommittedOffset,
+  DescribedGroup,
+  DescribedMember,
+  GroupAdmin,
+  ListedGroup,
+  MemberToRemove,
+  OffsetToCommit,
+} from "./admin/groups.ts";
+export type { DescribedLogDir, LogDirReplica, Reassignment, ReplicaAdmin, ReplicaPlace } from "./admin/replicas.ts";
+export type { ShareGroupAdmin, ShareOffset } from "./admin/share-groups.ts";
+export type {
+  CreatedTopic,
+  DescribedPartition,
+  DescribedTopic,
+  ListedTopic,
+  NewTopic,
+  TopicAdmin,
+} from "./admin/topics.ts";
+export type {
+  AbortTransaction,
+  DescribedTransaction,
+  ListedTransaction,
+  PartitionProducer,
+  TransactionAdmin,
+} from "./admin/transactions.ts";
