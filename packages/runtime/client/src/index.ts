@@ -16,4 +16,4 @@ export { type BatchStream, type RecordStream, type StreamOptions } from "./consu
 export { type OperationOptions, Producer, type ProducerOptions } from "./producer/producer.ts";
 export type { Acknowledge, BatchResult, LostRecords, ProducerRecord, RecordMetadata } from "./producer/records.ts";
 export { type OAuthOptions, type SaslOptions, type SecurityOptions, securityOf } from "./settings/security-options.ts";
-export { JAVA_SETTING_NAMES, type JavaSettings, javaSettings } from "./settings/java-settings.ts";
+export { JAVA_SETTINGS, type JavaSettings, javaSettings } from "./settings/java-settings.ts";
