@@ -30,6 +30,8 @@ export interface Timers {
   after(delayMs: number, callback: () => void): Timer;
   /** Runs `callback` after the waiting input has been handled, so that the writes of a turn can be gathered. */
   soon(callback: () => void): void;
+  /** Keeps the process alive until it is cancelled, as for a caller who waits for a server that is away. */
+  hold(): Timer;
 }
 
 /** Random numbers. */

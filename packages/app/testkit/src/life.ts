@@ -59,6 +59,7 @@ export class Life {
           },
         };
       },
+      hold: () => timers.hold(),
       soon: callback =>
         timers.soon(() => {
           if (!this.#isOver) callback();

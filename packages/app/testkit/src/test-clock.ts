@@ -33,6 +33,7 @@ export class TestClock implements Clock {
     return {
       after: (delayMs, callback) => this.#after(delayMs, callback),
       soon: callback => this.#timers.soon(callback),
+      hold: () => this.#timers.hold(),
     };
   }
 

@@ -1,4 +1,4 @@
-import { type Clock, guard, type Random, type Report, type Timer, type Timers } from "@samsa/base";
+import { type Clock, guard, ignored, type Random, type Report, type Timer, type Timers } from "@samsa/base";
 import { randomBytes } from "node:crypto";
 
 // Node fires a timer at once if its delay does not fit 31 bits, so longer waits are split.
@@ -11,6 +11,8 @@ export function nodeClock(): Clock {
 
 /** Timers of Node. Errors of callbacks go to `report`: a bug in one must not end the process or the work of others. */
 export function nodeTimers(report: Report): Timers {
+  let holds = 0;
+  let held: NodeJS.Timeout | undefined;
   return {
     after(delayMs: number, callback: () => void): Timer {
       let handle: NodeJS.Timeout;
@@ -25,6 +27,20 @@ export function nodeTimers(report: Report): Timers {
     // Node runs immediates after the poll phase, that is, after reading the sockets that were readable.
     soon(callback: () => void): void {
       setImmediate(guard, callback, report);
+    },
+    hold(): Timer {
+      holds++;
+      held ??= setInterval(ignored("it only keeps the process alive"), LONGEST_DELAY);
+      let isOver = false;
+      return {
+        cancel() {
+          if (isOver) return;
+          isOver = true;
+          if (--holds > 0) return;
+          clearInterval(held);
+          held = undefined;
+        },
+      };
     },
   };
 }

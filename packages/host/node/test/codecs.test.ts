@@ -101,6 +101,8 @@ test("a runtime whose zlib has no zstd decompresses it all the same", async () =
   }));
   const old = await import("../src/codecs.ts");
   vi.doUnmock("node:zlib");
+  // Files that are tested later in this thread get the modules of this one otherwise.
+  vi.resetModules();
   expect(old.hasZstd).toBe(false);
   const codecs = old.pureCodecs();
   const other = pureCodecs();

@@ -105,6 +105,44 @@ describe("SCRAM", () => {
     expect(() => client.received(utf8(message))).toThrow(said);
   });
 
+  test("whatever a server says is an error or the next step", () => {
+    const parts = fc.constantFrom(
+      "r=",
+      NONCE,
+      "x",
+      ",",
+      "s=",
+      "W22ZaJ0SNY7soEsUEjb6gQ==",
+      "i=",
+      "4096",
+      "v=",
+      "e=",
+      "m=",
+      "=",
+      "\0",
+    );
+    const message = fc.oneof(
+      fc.array(parts, { maxLength: 12 }).map(all => utf8(all.join(""))),
+      fc.uint8Array({ maxLength: 80 }),
+    );
+    fc.assert(
+      fc.property(message, fc.boolean(), (bytes, isFinal) => {
+        const client = scram("user", "pencil");
+        client.start();
+        if (isFinal) derived(client, client.received(utf8(FIRST)));
+        let step: SaslStep | undefined;
+        try {
+          step = client.received(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(SaslError);
+        }
+        // A signature cannot be guessed.
+        if (step !== undefined) expect([isFinal, step.type]).toEqual([false, "derive"]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test("needs a name and a password", () => {
     expect(() => scram("", "x")).toThrow(SaslError);
     expect(() => scram("x", "")).toThrow(SaslError);

@@ -22,6 +22,7 @@ class Clock {
       clock: { now: () => clock.now() + this.ahead, monotonic: () => clock.monotonic() + this.ahead },
       timers: {
         soon: run => timers.soon(run),
+        hold: () => timers.hold(),
         after: (ms, run) => {
           if (ms < 10_000) return timers.after(ms, run);
           const entry = { at: clock.monotonic() + this.ahead + ms, run };

@@ -67,3 +67,4 @@ export type {
   PartitionProducer,
   TransactionAdmin,
 } from "./admin/transactions.ts";
+export { JAVA_SETTINGS, type JavaSettings, javaSettings } from "./settings/java-settings.ts";

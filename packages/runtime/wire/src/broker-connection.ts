@@ -62,6 +62,8 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const DEFAULT_MAX_IN_FLIGHT = 5;
 /** Part of a session's lifetime after which the connection authenticates again (KIP-368), and the part left to chance. */
 const [REAUTHENTICATE_AT, REAUTHENTICATE_JITTER] = [0.85, 0.1];
+/** Least time between two authentications, in ms: brokers refuse one that comes sooner. */
+const MIN_SESSION_MS = 1000;
 export const DEFAULT_MAX_RESPONSE_BYTES = 100 * 1024 * 1024;
 
 /** Request from its call until its promise is settled. */
@@ -325,7 +327,8 @@ export class BrokerConnection implements FrameReceiver {
       authenticate: authBytes => ask("SaslAuthenticate", { authBytes }),
     });
     const part = REAUTHENTICATE_AT + REAUTHENTICATE_JITTER * env.random.next();
-    this.#reauthenticateAt = lifetimeMs > 0 ? env.clock.monotonic() + lifetimeMs * part : Infinity;
+    const session = lifetimeMs > 0 ? Math.max(MIN_SESSION_MS, lifetimeMs * part) : Infinity;
+    this.#reauthenticateAt = env.clock.monotonic() + session;
     this.#isAuthenticating = false;
     this.#sendWaiting();
   }

@@ -182,6 +182,18 @@ test("a session is renewed before it ends, between requests, and only if there a
   expect(fixture.seen.filter(name => name !== "Metadata")).toHaveLength(3);
 });
 
+test("a session that ends at once does not keep requests from being sent", async () => {
+  const fixture = await SecuredFixture.start();
+  fixture.lifetimeMs = 1;
+  const connection = await fixture.settled(fixture.connect(ALICE));
+  await fixture.world.runFor(500);
+  await fixture.settled(connection.call("Metadata", METADATA));
+  expect(fixture.seen).toEqual(["PLAIN", "Metadata"]);
+  await fixture.world.runFor(1000);
+  await fixture.settled(Promise.all([connection.call("Metadata", METADATA), connection.call("Metadata", METADATA)]));
+  expect(fixture.seen.slice(2)).toEqual(["PLAIN", "Metadata", "Metadata"]);
+});
+
 test("requests in flight keep their answers while the session is renewed", async () => {
   const fixture = await SecuredFixture.start();
   fixture.lifetimeMs = 10_000;

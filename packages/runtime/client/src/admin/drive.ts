@@ -3,7 +3,7 @@ import { KafkaError, partitionKey, retryBackoff, type TopicPartition } from "@sa
 import { Errors } from "@samsa/protocol";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CoordinatorKind } from "../cluster/coordinators.ts";
-import { type CancelSignal, pause, type Patience } from "../cluster/deadline.ts";
+import { type CancelSignal, holding, pause, type Patience } from "../cluster/deadline.ts";
 import type { Outcome } from "./outcomes.ts";
 
 /** Options of every call of an admin. */
@@ -49,7 +49,11 @@ function leftOut(): KafkaError {
 }
 
 /** Asks about all items, and again about those with a retriable error, until the caller's patience ends. */
-export async function drive<K, T>(
+export function drive<K, T>(client: ClusterClient, patience: Patience, plan: Plan<K, T>): Promise<Map<K, Outcome<T>>> {
+  return holding(client.env, () => driven(client, patience, plan));
+}
+
+async function driven<K, T>(
   client: ClusterClient,
   patience: Patience,
   { keys, shares, forget, isFinal = () => false }: Plan<K, T>,

@@ -13,7 +13,7 @@ import type { CallOptions, NodeApiVersions, RequestFor, ResponseOf } from "@sams
 import { BrokerPool, type LinkUse } from "./broker-pool.ts";
 import type { ClusterSettings } from "./cluster-settings.ts";
 import { type CoordinatorKind, Coordinators } from "./coordinators.ts";
-import { pause, patiently, type Patience } from "./deadline.ts";
+import { holding, pause, patiently, type Patience } from "./deadline.ts";
 import { isSecurityFailure, kafkaErrorOf } from "./failures.ts";
 
 /** Options of a call. */
@@ -129,7 +129,11 @@ export class ClusterClient {
   }
 
   /** Repeats `attempt` while it fails with a retriable error, with backoff, until the caller gives up. */
-  async retrying<T>(patience: Patience, attempt: () => Promise<T>): Promise<T> {
+  retrying<T>(patience: Patience, attempt: () => Promise<T>): Promise<T> {
+    return holding(this.env, () => this.#retrying(patience, attempt));
+  }
+
+  async #retrying<T>(patience: Patience, attempt: () => Promise<T>): Promise<T> {
     for (let failures = 0; ; failures++) {
       try {
         return await attempt();

@@ -38,9 +38,12 @@ export function patiently<T>(
     }
     let end: (() => void) | undefined;
     let isOver = false;
+    // As `holding` does.
+    const held = env.timers.hold();
     const over = (settle: () => void): void => {
       if (isOver) return;
       isOver = true;
+      held.cancel();
       timer?.cancel();
       signal?.removeEventListener("abort", onAbort);
       end?.();
@@ -56,6 +59,16 @@ export function patiently<T>(
     );
     if (isOver) end();
   });
+}
+
+/** Keeps the process alive until `work` is over: neither timers nor lost connections do, and the caller still waits. */
+export async function holding<T>(env: Env, work: () => Promise<T>): Promise<T> {
+  const held = env.timers.hold();
+  try {
+    return await work();
+  } finally {
+    held.cancel();
+  }
 }
 
 /** Waits for `ms`, or rejects if the caller gives up before. */

@@ -68,6 +68,8 @@ export class Producer {
   #isClosed = false;
   #timer: Timer | undefined;
   #timerAt = Infinity;
+  /** Keeps the process alive while records have no outcome. */
+  #held: Timer | undefined;
   #nextToken = 0;
 
   /** Throws `KafkaError` INVALID_ARGUMENT for settings that cannot be. */
@@ -361,6 +363,11 @@ export class Producer {
   }
 
   #setTimer(): void {
+    if (this.#taken > 0) this.#held ??= this.#client.env.timers.hold();
+    else {
+      this.#held?.cancel();
+      this.#held = undefined;
+    }
     const at = this.#isClosed ? Infinity : this.#core.nextDeadline();
     if (at === this.#timerAt) return;
     this.#timer?.cancel();

@@ -186,15 +186,18 @@ const ROWS: Readonly<Record<string, Row>> = {
   "auto.commit.interval.ms": whole("group", "autoCommitIntervalMs"),
 };
 
-/** Names of the settings that are available. */
-export const JAVA_SETTING_NAMES: readonly string[] = [...Object.keys(ROWS), ...OF_SECURITY];
+/** Names of the settings that are available, each with the settings of a part that it gives, as in `producer.lingerMs`. */
+export const JAVA_SETTINGS: Readonly<Record<string, string>> = Object.fromEntries([
+  ...Object.entries(ROWS).map(([name, { spec }]) => [name, spec.doc]),
+  ...OF_SECURITY.map(name => [name, "client.security"]),
+]);
 
 function checkName(name: string): void {
-  if (JAVA_SETTING_NAMES.includes(name)) return;
+  if (Object.hasOwn(JAVA_SETTINGS, name)) return;
   const why = UNAVAILABLE_SETTINGS[name];
   if (why !== undefined)
     refuse(`${name} is a setting of Kafka that is not available here${why === "" ? "" : `: ${why}`}`);
-  const near = nearest(name, [...JAVA_SETTING_NAMES, ...Object.keys(UNAVAILABLE_SETTINGS)]);
+  const near = nearest(name, [...Object.keys(JAVA_SETTINGS), ...Object.keys(UNAVAILABLE_SETTINGS)]);
   refuse(`there is no setting ${name}${near === undefined ? "" : `; did you mean ${near}?`}`);
 }
 

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KafkaError } from "@samsa/client-kernel";
-import { JAVA_SETTING_NAMES, javaSettings } from "@samsa/client-runtime";
+import { JAVA_SETTINGS, javaSettings } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
 import { bearerLifetime } from "@samsa/sasl";
 import type { BearerTokens, SaslCredentials } from "@samsa/wire";
@@ -28,6 +28,17 @@ function refusal(properties: Record<string, string>): string {
   }
   return "";
 }
+
+/** Options of a `KafkaClient`, by the settings of its parts. */
+const CLIENT_OPTIONS: Readonly<Record<string, string>> = {
+  bootstrapServers: "bootstrapServers",
+  clientId: "clientId",
+  requestTimeoutMs: "requestTimeoutMs",
+  apiTimeoutMs: "apiTimeoutMs",
+  maxAgeMs: "metadataMaxAgeMs",
+  allowAutoTopicCreation: "allowAutoTopicCreation",
+  security: "ssl`, `sasl",
+};
 
 /** Values that differ from the defaults, and where they go. */
 const VALUES: readonly [name: string, value: string, part: "client" | "producer" | "consumer" | "group", to: object][] =
@@ -101,7 +112,7 @@ const VALUES: readonly [name: string, value: string, part: "client" | "producer"
 
 test("every name is read, and goes to the setting that it means", () => {
   const tested = [...VALUES.map(([name]) => name), "compression.gzip.level", "compression.zstd.level"];
-  const others = JAVA_SETTING_NAMES.filter(name => !/^(?:ssl|sasl|security)\./.test(name));
+  const others = Object.keys(JAVA_SETTINGS).filter(name => !/^(?:ssl|sasl|security)\./.test(name));
   expect(tested.toSorted()).toEqual(others.toSorted());
   for (const [name, value, part, to] of VALUES) expect(settings({ [name]: value })[part], name).toStrictEqual(to);
   const level = (type: string, name: string) =>
@@ -112,6 +123,24 @@ test("every name is read, and goes to the setting that it means", () => {
   expect(settings({ "retry.backoff.ms": "5", "max.in.flight.requests.per.connection": "3" }).client).toEqual({
     ...{ retryBackoffMs: 5, maxInFlight: 3 },
   });
+});
+
+test("the page lists every name, and where it goes", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../../../docs/client/java-settings.md"), "utf8");
+  const listed = Object.fromEntries(
+    [...page.matchAll(/^\| `([a-z.]+)` \| (.*?) \|$/gm)].map(([, name = "", where = ""]) => [name, where]),
+  );
+  const told = Object.entries(JAVA_SETTINGS).map(([name, targets]) => {
+    const options = targets.split(", ").flatMap(target => {
+      const [part = "", ...path] = target.split(".");
+      const option = part === "client" ? (CLIENT_OPTIONS[path.join(".")] ?? "") : path.join(".");
+      const group = part === "group" ? "group." : "";
+      const maker = { client: "KafkaClient", producer: "producer" }[part] ?? "consumer";
+      return option === "" ? [] : [`${maker}: \`${group}${option}\``];
+    });
+    return [name, options.join(", ") || "–"];
+  });
+  expect(listed).toEqual(Object.fromEntries(told));
 });
 
 test.each([

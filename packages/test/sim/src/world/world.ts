@@ -256,6 +256,7 @@ export class World {
           );
           return { cancel: () => void (cancelled = true) };
         },
+        hold: () => ({ cancel: () => undefined }),
         soon: callback =>
           this.#schedule(
             0,
