@@ -1,4 +1,4 @@
-import { ignored, randomUuid } from "@samsa/base";
+import { ignored, randomUuid, type Timer } from "@samsa/base";
 import { type AcknowledgeType, KafkaError, partitionKey, shareMember, type TopicPartition } from "@samsa/client-kernel";
 import { Apis } from "@samsa/protocol";
 import { PartitionOutcomes } from "../admin/outcomes.ts";
@@ -26,6 +26,9 @@ export interface ShareConsumerParts {
   readonly unreadable?: (error: KafkaError) => void;
 }
 
+/** Times in ms between a subscription and the heartbeats that ask for its assignment: the first, and the last pause. */
+const HURRY_MS = 200;
+const LAST_HURRY_MS = 1600;
 /** Time in ms that a close waits for brokers. */
 const CLOSE_MS = 5000;
 
@@ -42,6 +45,7 @@ export class ShareConsumer {
   readonly #runtime: ShareRuntime;
   #membership: Membership | undefined;
   #starting: Promise<Membership> | undefined;
+  #hurryTimer: Timer | undefined;
   #stream: ShareStream | undefined;
   #runner: ShareRunner | undefined;
   #running: Promise<void> | undefined;
@@ -68,7 +72,23 @@ export class ShareConsumer {
       this.#starting = undefined;
       throw error;
     });
-    if (!this.#runtime.isClosing) membership.subscribe({ topics: [...new Set(topics)] });
+    if (this.#runtime.isClosing) return;
+    membership.subscribe({ topics: [...new Set(topics)] });
+    this.#hurry(membership, HURRY_MS);
+  }
+
+  /**
+   * Sends heartbeats soon after a subscription: the coordinator assigns partitions once it has made their state, a moment
+   * after the first heartbeat, and the next one would come only after the whole interval (5 s).
+   */
+  #hurry(membership: Membership, delayMs: number): void {
+    this.#hurryTimer?.cancel();
+    if (delayMs > LAST_HURRY_MS) return;
+    this.#hurryTimer = this.#client.env.timers.after(delayMs, () => {
+      if (this.#runtime.isClosing || this.assignment().length > 0) return;
+      membership.suspected();
+      this.#hurry(membership, 2 * delayMs);
+    });
   }
 
   /** Partitions that the group has assigned to this member; others may have them, too. */
@@ -142,6 +162,7 @@ export class ShareConsumer {
   async close({ timeoutMs = CLOSE_MS, signal }: CallBounds = {}): Promise<void> {
     if (this.#runtime.isClosing) return;
     const patience = this.#client.patience({ timeoutMs, signal });
+    this.#hurryTimer?.cancel();
     this.#stream?.end();
     await this.#endRun(patience).catch(ignored("handlers that take longer lose their records"));
     await this.#runtime.close(patience);
