@@ -28,6 +28,8 @@ interface Cell {
 /** A share partition: a state for each offset, and nothing clever. */
 export class ModelPartition {
   readonly cells: Cell[] = [];
+  /** Delivery of each offset that the member means to acknowledge. */
+  readonly meant = new Map<number, number>();
   /** Bytes of each batch, by its base offset, and whether its records are for applications. */
   readonly batches: { base: number; last: number; bytes: Uint8Array; isControl: boolean }[] = [];
 
@@ -102,7 +104,9 @@ export class ModelPartition {
       }
     }
     if (cells.some(({ cell }) => cell.state !== "acquired")) return Errors.INVALID_RECORD_STATE.code;
-    for (const { cell, type } of cells) {
+    for (const { cell, type, offset } of cells) {
+      const meant = this.meant.get(offset) ?? cell.count;
+      if (type !== 0 && type !== 4 && meant !== cell.count) throw new Error(`delivery ${meant} of ${offset} is over`);
       if (type === 4) cell.until = now + LOCK_MS;
       else if (type === 2) this.release(cell);
       else cell.state = type === 3 ? "archived" : "accepted";

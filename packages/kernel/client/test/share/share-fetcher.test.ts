@@ -15,12 +15,13 @@ type EffectOf<T extends ShareEffect["type"]> = Extract<ShareEffect, { type: T }>
 
 /** A fetcher of one partition with a broker that a test plays. */
 class Stage {
-  readonly brokers = new ModelBrokers(1, 2);
+  readonly brokers: ModelBrokers;
   readonly fetcher: ShareFetcher;
   now = 0;
   readonly effects: ShareEffect[] = [];
 
-  constructor(options: Partial<ShareFetchOptions> = {}) {
+  constructor(options: Partial<ShareFetchOptions> = {}, partitions = 1) {
+    this.brokers = new ModelBrokers(partitions, 2);
     const all = { ...DEFAULT_SHARE_FETCH_OPTIONS, groupId: "g", memberId: "m", tools, ...options };
     this.fetcher = new ShareFetcher(all, this.brokers);
     this.fetcher.assign(this.brokers.places);
@@ -130,6 +131,72 @@ describe("a fetcher", () => {
     stage.brokers.move(0, 1);
     const [, fetch] = [stage.all("refreshMetadata"), stage.all("shareFetch")];
     expect(fetch.map(({ brokerId }) => brokerId)).toEqual([1]);
+  });
+
+  test("gives up all that a lost connection had locked, and begins a new session", () => {
+    const stage = new Stage();
+    stage.brokers.partitions[0].append(2, false);
+    const held = stage.fetch(2);
+    stage.fetcher.acknowledge(held[0].acquired, held[0].slot, "accept", 0);
+    stage.fetcher.commit();
+    const { ticket } = stage.one("shareAcknowledge");
+    stage.fetcher.failed(ticket, new KafkaError("DISCONNECTED", "lost"), stage.moment);
+    expect(held.map(({ acquired, slot }) => acquired.isLost(slot, 0))).toEqual([false, true]);
+    expect([...stage.one("committed").results.values()].map(error => error?.name)).toEqual(["DISCONNECTED"]);
+    stage.fetcher.acknowledge(held[1].acquired, held[1].slot, "accept", 0);
+    stage.fetcher.want(2);
+    expect(stage.all("acknowledged").map(({ error }) => error?.name)).toEqual(["DISCONNECTED", "DISCONNECTED"]);
+    expect(stage.all("shareFetch")).toEqual([]);
+    stage.now = stage.fetcher.nextDeadline();
+    expect(stage.one("shareFetch").request).toMatchObject({
+      ...{ shareSessionEpoch: 0, forgottenTopicsData: [] },
+      topics: [{ partitions: [{ partitionIndex: 0, acknowledgementBatches: [] }] }],
+    });
+  });
+
+  test("gives up what the old leader had locked when the metadata names a new one", () => {
+    const stage = new Stage();
+    stage.brokers.partitions[0].append(2, false);
+    const held = stage.fetch(2);
+    stage.fetcher.acknowledge(held[0].acquired, held[0].slot, "accept", 0);
+    stage.brokers.move(0, 1);
+    expect(stage.one("acknowledged").error?.name).toBe("NOT_LEADER_OR_FOLLOWER");
+    expect(held[1].acquired.isLost(held[1].slot, 0)).toBe(true);
+    // The session with the old leader has nothing any more.
+    expect(stage.one("shareAcknowledge").request(2)).toMatchObject({ shareSessionEpoch: -1, topics: [] });
+  });
+
+  test("acknowledges records of a partition that is gone without fetching it", () => {
+    const stage = new Stage({}, 3);
+    stage.brokers.partitions[0].append(1, false);
+    stage.fetcher.want(5);
+    for (const effect of stage.all("shareFetch")) {
+      stage.fetcher.fetched(effect.ticket, stage.brokers.fetch(0, effect), stage.moment);
+    }
+    const taken = stage.fetcher.take(0);
+    if (taken === undefined || taken instanceof KafkaError) throw new Error("no records");
+    taken.next(0);
+    stage.fetcher.assign(stage.brokers.places.slice(2));
+    stage.fetcher.acknowledge(taken, 0, "accept", 0);
+    stage.fetcher.want(5);
+    const { request, ...effect } = stage.all("shareFetch").find(({ brokerId }) => brokerId === 0)!;
+    expect(request.topics[0].partitions).toEqual([
+      { partitionIndex: 0, acknowledgementBatches: [{ firstOffset: 0, lastOffset: 0, acknowledgeTypes: [1] }] },
+    ]);
+    expect(request.forgottenTopicsData.map(({ partitions }) => partitions)).toEqual([[0]]);
+    stage.fetcher.fetched(effect.ticket, stage.brokers.fetch(0, { request, ...effect }), stage.moment);
+    expect([...stage.brokers.sessions.get(0)!.partitions]).toEqual([2]);
+    // Once more, when the session does not have the partition any more.
+    stage.brokers.partitions[2].append(1, false);
+    const [held] = stage.fetch(1);
+    stage.fetcher.assign(stage.brokers.places.slice(0, 1));
+    stage.fetcher.want(5);
+    const other = stage.one("shareFetch");
+    stage.fetcher.fetched(other.ticket, stage.brokers.fetch(0, other), stage.moment);
+    stage.fetcher.acknowledge(held.acquired, held.slot, "accept", 0);
+    const last = stage.one("shareFetch");
+    expect(last.request.topics[0].partitions.map(({ partitionIndex }) => partitionIndex)).toEqual([2]);
+    expect(last.request.forgottenTopicsData.map(({ partitions }) => partitions)).toEqual([[2]]);
   });
 
   test("learns that old brokers know no renewals, and says so from then on", () => {

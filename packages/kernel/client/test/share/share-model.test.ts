@@ -17,6 +17,8 @@ type Request = Extract<ShareEffect, { readonly ticket: number }>;
 interface Held {
   readonly acquired: AcquiredRecords;
   readonly slot: number;
+  readonly offset: number;
+  readonly count: number;
 }
 
 const BROKERS = 3;
@@ -92,7 +94,7 @@ class Scene {
       expect(this.seen.has(key)).toBe(false);
       this.seen.add(key);
       expect(taken.isLost(slot, this.now)).toBe(false);
-      this.held.push({ acquired: taken, slot });
+      this.held.push({ acquired: taken, slot, offset, count: deliveryCount });
     }
     this.poll();
   }
@@ -101,8 +103,13 @@ class Scene {
     const at = this.held.length === 0 ? -1 : index % this.held.length;
     const held = this.held[at];
     if (held === undefined) return;
-    if (type !== "renew") this.held.splice(at, 1);
-    this.fetcher.acknowledge(held.acquired, held.slot, type, this.now);
+    const { acquired, slot, offset, count } = held;
+    if (type !== "renew") {
+      this.held.splice(at, 1);
+      // Only what can still be sent is meant to have an effect.
+      if (!acquired.isLost(slot, this.now)) this.brokers.partitions[acquired.partition].meant.set(offset, count);
+    }
+    this.fetcher.acknowledge(acquired, slot, type, this.now);
     this.poll();
   }
 
