@@ -1,4 +1,5 @@
 import { fromUtf8, utf8 } from "@samsa/base";
+import { KafkaError } from "@samsa/client-kernel";
 import { buildBatch } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -71,9 +72,9 @@ async function take(
   return found;
 }
 
-/** Lets time pass until `holds`; fails after a minute. */
+/** Lets time pass until `holds`; fails after three minutes. */
 async function until(holds: () => boolean, what = () => "it does not hold"): Promise<void> {
-  const limit = cluster.world.now() + 60_000;
+  const limit = cluster.world.now() + 180_000;
   while (!holds()) {
     if (cluster.world.now() > limit) throw new Error(what());
     await cluster.world.runFor(20);
@@ -90,7 +91,9 @@ async function produce(partition: number, values: readonly string[], topic = "or
     client.retrying(client.patience(), async () => {
       const { partitions } = await client.topic(topic, client.patience());
       const answer = await client.call(partitions[partition].leaderId, "Produce", body, { maxVersion: 12 });
-      expect(answer.responses[0].partitionResponses[0].errorCode).toBe(0);
+      const { errorCode } = answer.responses[0].partitionResponses[0];
+      if (errorCode !== 0) client.refresh();
+      if (errorCode !== 0) throw KafkaError.of(errorCode, `records for ${topic}`);
     }),
   );
 }
@@ -470,6 +473,37 @@ describe("mistakes", () => {
     own.close();
   });
 
+  test("of a network are told to commits, and do not hold up a close", async () => {
+    const consumer = await join("c1", { acknowledgement: "explicit" });
+    await produce(0, ["a"]);
+    const stream = consumer.records();
+    const [record] = await take(stream, 1);
+    for (const id of [1, 2, 3]) cluster.world.network.cut("c1", `n${id}`);
+    consumer.acknowledge(record);
+    const late = consumer.commit({ timeoutMs: 500 }).catch((error: unknown) => error);
+    const stop = new AbortController();
+    const aborted = consumer.commit({ signal: stop.signal }).catch((error: unknown) => error);
+    stop.abort();
+    expect(await aborted).toMatchObject({ name: "ABORTED" });
+    expect(await run(late)).toMatchObject({ name: "TIMED_OUT", retriable: true });
+    const begin = cluster.world.now();
+    await run(consumer.close({ timeoutMs: 1000 }));
+    expect(cluster.world.now() - begin).toBeLessThan(1500);
+    expect(await run(stream.next())).toEqual({ value: undefined, done: true });
+    await expect(consumer.commit()).rejects.toMatchObject({ name: "CLOSED" });
+    for (const id of [1, 2, 3]) cluster.world.network.heal("c1", `n${id}`);
+  });
+
+  test("of a client that is closed are told to the stream", async () => {
+    const own = newClient("c9");
+    const consumer = new ShareConsumer(own, { groupId: "g" });
+    opened.push({ consumer, client: own });
+    await run(consumer.subscribe(["orders"]));
+    await until(() => consumer.assignment().length === 1);
+    own.close();
+    await expect(run(consumer.records().next())).rejects.toMatchObject({ name: "CLOSED" });
+  });
+
   test("of a cluster without share groups are told", async () => {
     client.close();
     await cluster.close();
@@ -482,5 +516,73 @@ describe("mistakes", () => {
     expect(await run(refused)).toMatchObject({ name: "UNSUPPORTED_VERSION" });
     await run(consumer.close());
     own.close();
+  });
+});
+
+describe("whatever breaks", () => {
+  /** Numbers from 0 to below `most`, the same for the same seed. */
+  function numbers(seed: number): (most: number) => number {
+    let state = seed;
+    return most => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * most);
+    };
+  }
+
+  test.each([1, 2, 3, 4, 5, 6])("every record is handled, and in the end none is left: seed %i", async seed => {
+    const next = numbers(seed);
+    const handled = new Map<string, number>();
+    const stop = new AbortController();
+    const runs: Promise<void>[] = [];
+    const begin = async (name: string): Promise<void> => {
+      const acquireMode = next(2) === 0 ? "batch_optimized" : "record_limit";
+      const consumer = await join(name, { acquireMode, maxPollRecords: 1 + next(20) }, {}, "wide");
+      const work = consumer.run(
+        async record => {
+          const pause = next(30) === 0 ? 2 * LOCK_MS : next(50);
+          await new Promise<void>(resolve => cluster.clientEnv.timers.after(pause, resolve));
+          if (next(10) === 0) throw new Error("it fails now and then");
+          handled.set(textOf(record), (handled.get(textOf(record)) ?? 0) + 1);
+        },
+        { concurrency: 1 + next(4), signal: stop.signal },
+      );
+      runs.push(work);
+    };
+    await set("share.delivery.count.limit", "10");
+    for (const name of ["c1", "c2"]) await begin(name);
+    const sent: string[] = [];
+    for (let step = 0; step < 40; step++) {
+      const values = Array.from({ length: 1 + next(8) }, (_, i) => `${step}.${i}`);
+      await produce(next(2), values, "wide");
+      sent.push(...values);
+      const [name, broker] = [`c${1 + next(2)}`, 1 + next(3)];
+      const fault = next(8);
+      if (fault === 0) cluster.world.network.sever(name, `n${broker}`);
+      if (fault === 1) {
+        cluster.world.network.cut(name, `n${broker}`);
+        await cluster.world.runFor(next(4000));
+        cluster.world.network.heal(name, `n${broker}`);
+      }
+      if (fault === 2) {
+        cluster.end(broker, "kill");
+        await cluster.world.runFor(next(3000));
+        await cluster.start(broker);
+        await cluster.world.runFor(1000);
+      }
+      if (fault === 3 && step % 4 === 0) await begin(`c${runs.length + 1}`);
+      await cluster.world.runFor(next(400));
+    }
+    await until(
+      () => sent.every(value => handled.has(value)),
+      () => `missing: ${sent.filter(value => !handled.has(value)).join()}`,
+    );
+    let left = -1;
+    for (let i = 0; i < 60 && left !== 0; i++) {
+      await cluster.world.runFor(1000);
+      left = await lag();
+    }
+    expect(left).toBe(0);
+    stop.abort();
+    await run(Promise.all(runs));
   });
 });

@@ -38,7 +38,7 @@ export class ShareLedger {
   /** The oldest records to give out. */
   first(): AcquiredRecords | undefined {
     for (;;) {
-      const [first] = this.#ready;
+      const first = this.#ready[0];
       if (first === undefined || (!first.isOver && first.loss === undefined)) return first;
       this.#ready.shift();
     }

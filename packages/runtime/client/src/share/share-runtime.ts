@@ -98,7 +98,7 @@ export class ShareRuntime {
   commit(patience: Patience): Promise<AcknowledgeResults> {
     this.checkHealth();
     if (this.#commits.size >= MOST_COMMITS) {
-      throw new KafkaError("ILLEGAL_STATE", `${MOST_COMMITS} commits wait for brokers already`);
+      throw new KafkaError("BUFFER_EXHAUSTED", `${MOST_COMMITS} commits wait for brokers already`);
     }
     const late = (): KafkaError =>
       new KafkaError("TIMED_OUT", "the brokers have not taken all acknowledgements in time");
