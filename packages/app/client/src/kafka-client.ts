@@ -180,14 +180,17 @@ export class KafkaClient implements AsyncDisposable {
    * A member of a share group (KIP-932): each record goes to one member, and comes again until one accepts it. Keys and
    * values are bytes without serdes.
    */
-  shareConsumer<K = Uint8Array, V = Uint8Array>(options: TypedShareConsumerOptions<K, V>): TypedShareConsumer<K, V> {
-    const { key, value, acknowledged, unreadable, interceptors = [], ...settings } = options;
+  shareConsumer<K = Uint8Array, V = Uint8Array>(
+    options: TypedShareConsumerOptions<K, V> = {},
+  ): TypedShareConsumer<K, V> {
+    const { key, value, acknowledged, unreadable, interceptors = [], ...given } = options;
+    const { groupId = "", ...settings } = layered(this.#defaults.share, given);
     const cluster = this.#cluster("share-consumer");
     const parts = {
       ...(acknowledged === undefined ? {} : { acknowledged }),
       ...(unreadable === undefined ? {} : { unreadable }),
     };
-    const inner = new ShareConsumer(cluster, settings, parts);
+    const inner = new ShareConsumer(cluster, { groupId, ...settings }, parts);
     const closed = (): void => this.#ended(consumer, cluster);
     const report = reporter(cluster);
     const consumer = new TypedShareConsumer(inner, { serdes: { key, value }, interceptors, report, closed });

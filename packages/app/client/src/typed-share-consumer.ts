@@ -21,8 +21,8 @@ export interface TypedShareConsumerOptions<K, V>
   extends Partial<Omit<ShareConsumerSettings, "groupId" | "acknowledgement">>,
     ShareConsumerParts,
     Serdes<K, V> {
-  /** `group.id`. */
-  readonly groupId: string;
+  /** `group.id`; by default that of the client's properties. */
+  readonly groupId?: string;
   /**
    * `share.acknowledgement.mode`: with "implicit", the default, a record is accepted when the next one is asked for, unless
    * the application has acknowledged it; with "explicit", the application acknowledges all of them.
