@@ -13,6 +13,12 @@ export {
   type TypedRunOptions,
 } from "./typed-consumer.ts";
 export {
+  TypedShareConsumer,
+  type TypedShareConsumerOptions,
+  TypedShareRecord,
+  type TypedShareRunOptions,
+} from "./typed-share-consumer.ts";
+export {
   type CompressionName,
   TypedProducer,
   type TypedProducerOptions,

@@ -10,11 +10,13 @@ import {
   Producer,
   securityOf,
   type SecurityOptions,
+  ShareConsumer,
 } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
 import { type Endpoint, parseEndpoints, type Security } from "@samsa/wire";
 import { unwatchExit, watchExit } from "./exit-notice.ts";
 import { TypedConsumer, type TypedConsumerOptions } from "./typed-consumer.ts";
+import { TypedShareConsumer, type TypedShareConsumerOptions } from "./typed-share-consumer.ts";
 import { compressionOf, TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
 
 /** Options of a `KafkaClient`. Times are in ms; defaults are Kafka's. */
@@ -170,6 +172,28 @@ export class KafkaClient implements AsyncDisposable {
     const closed = (): void => this.#ended(consumer, cluster);
     const report = reporter(cluster);
     const consumer = new TypedConsumer(inner, { serdes: { key, value }, interceptors, report, closed });
+    this.#open.add(consumer);
+    return consumer;
+  }
+
+  /**
+   * A member of a share group (KIP-932): each record goes to one member, and comes again until one accepts it. Keys and
+   * values are bytes without serdes.
+   */
+  shareConsumer<K = Uint8Array, V = Uint8Array>(
+    options: TypedShareConsumerOptions<K, V> = {},
+  ): TypedShareConsumer<K, V> {
+    const { key, value, acknowledged, unreadable, interceptors = [], ...given } = options;
+    const { groupId = "", ...settings } = layered(this.#defaults.share, given);
+    const cluster = this.#cluster("share-consumer");
+    const parts = {
+      ...(acknowledged === undefined ? {} : { acknowledged }),
+      ...(unreadable === undefined ? {} : { unreadable }),
+    };
+    const inner = new ShareConsumer(cluster, { groupId, ...settings }, parts);
+    const closed = (): void => this.#ended(consumer, cluster);
+    const report = reporter(cluster);
+    const consumer = new TypedShareConsumer(inner, { serdes: { key, value }, interceptors, report, closed });
     this.#open.add(consumer);
     return consumer;
   }

@@ -1,4 +1,3 @@
-import { guard } from "@samsa/base";
 import type {
   CallBounds,
   ConsumedBatch,
@@ -9,12 +8,13 @@ import type {
   HandlerContext,
   PartitionStart,
   RebalanceListener,
+  RecordHandler,
   RunOptions,
   StreamOptions,
   Subscription,
 } from "@samsa/client-runtime";
 import type { CommittedOffset, GroupMembership, LeaveMode, OffsetReset, TopicPartition } from "@samsa/client-kernel";
-import type { ConsumerInterceptor } from "./interceptors.ts";
+import { type ConsumerInterceptor, handleWithin, showTo } from "./interceptors.ts";
 import type { Serdes } from "./serde/serde.ts";
 import { TypedRecord } from "./typed-record.ts";
 
@@ -98,7 +98,12 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
    */
   run(handler: Handler<K, V>, options: TypedRunOptions<K, V> = {}): Promise<void> {
     const { failed, ...rest } = options;
-    return this.#consumer.run((record, context) => this.#handled(this.#seen(record), context, handler), {
+    const { interceptors } = this.#parts;
+    const handled: RecordHandler = (record, context) => {
+      const typed = this.#seen(record);
+      return handleWithin(typed, interceptors, () => handler(typed, context));
+    };
+    return this.#consumer.run(handled, {
       ...rest,
       ...(failed === undefined ? {} : { failed: (record, error) => failed(this.#typedRecord(record), error) }),
     });
@@ -168,18 +173,8 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
   #seen(record: ConsumedRecord): TypedRecord<K, V> {
     const { interceptors, report } = this.#parts;
     const typed = this.#typedRecord(record);
-    for (const { consume } of interceptors) if (consume !== undefined) guard(() => consume(typed), report);
+    showTo(typed, interceptors, report);
     return typed;
-  }
-
-  #handled(record: TypedRecord<K, V>, context: HandlerContext, handler: Handler<K, V>): void | Promise<void> {
-    let work: () => void | Promise<void> = () => handler(record, context);
-    for (const { handle } of this.#parts.interceptors.toReversed()) {
-      if (handle === undefined) continue;
-      const inner = work;
-      work = () => handle(record, async () => inner());
-    }
-    return work();
   }
 
   #typed(batch: ConsumedBatch): TypedBatch<K, V> {

@@ -71,6 +71,15 @@ describe("properties", () => {
     }
   });
 
+  test("are defaults of share consumers", () => {
+    const properties = { "bootstrap.servers": "a:1", "max.poll.records": "7", "share.acquire.mode": "record_limit" };
+    expect(() => new KafkaClient({ properties }).shareConsumer()).toThrow("the group id is empty");
+    const client = new KafkaClient({ properties: { ...properties, "group.id": "g" } });
+    expect(() => client.shareConsumer()).not.toThrow();
+    expect(() => client.shareConsumer({ groupId: "" })).toThrow("the group id is empty");
+    expect(() => client.shareConsumer({ maxPollRecords: 0 })).toThrow("maxPollRecords is 0");
+  });
+
   test("are defaults of producers", () => {
     const client = new KafkaClient({ properties: { "bootstrap.servers": "a:1", "linger.ms": 7, acks: "1" } });
     // The two exclude one another: both have arrived.

@@ -33,7 +33,7 @@ export type { Moment } from "./offsets/moment.ts";
 export { type OffsetReset, type OffsetTarget, parseOffsetReset } from "./offsets/offset-reset.ts";
 export { ClassicMember, type ClassicSettings } from "./group/classic-member.ts";
 export { type ClassicState } from "./group/classic-states.ts";
-export { consumerMember, type HeartbeatMember } from "./group/heartbeat-member.ts";
+export { consumerMember, type HeartbeatMember, shareMember } from "./group/heartbeat-member.ts";
 export { type ConsumerMemberSettings } from "./group/heartbeat-forms.ts";
 export {
   type GroupMember,
@@ -77,3 +77,9 @@ export type { ProducerState } from "./produce/producer-state.ts";
 export type { TransactionFeatures } from "./produce/transaction-manager.ts";
 export type { GroupMembership, TransactionOffset } from "./produce/transaction-requests.ts";
 export type { KeyHash } from "./produce/partitioner.ts";
+export { type AcknowledgeType } from "./share/acknowledge-type.ts";
+export type { AcquiredRecords } from "./share/acquired-records.ts";
+export type { AcknowledgeResults } from "./share/share-commit.ts";
+export type { ShareEffect } from "./share/share-effects.ts";
+export { ShareFetcher } from "./share/share-fetcher.ts";
+export { DEFAULT_SHARE_FETCH_OPTIONS, type ShareAcquireMode, type ShareFetchOptions } from "./share/share-options.ts";

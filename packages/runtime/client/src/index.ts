@@ -16,7 +16,6 @@ export { type BatchStream, type RecordStream, type StreamOptions } from "./consu
 export { type OperationOptions, Producer, type ProducerOptions } from "./producer/producer.ts";
 export type { Acknowledge, BatchResult, LostRecords, ProducerRecord, RecordMetadata } from "./producer/records.ts";
 export { type OAuthOptions, type SaslOptions, type SecurityOptions, securityOf } from "./settings/security-options.ts";
-export { JAVA_SETTING_NAMES, type JavaSettings, javaSettings } from "./settings/java-settings.ts";
 export type { AccessAdmin, Acl, DelegationToken, Principal, ScramChange, ScramCredential } from "./admin/access.ts";
 export type {
   ClientQuota,
@@ -68,3 +67,9 @@ export type {
   TransactionAdmin,
 } from "./admin/transactions.ts";
 export { JAVA_SETTINGS, type JavaSettings, javaSettings } from "./settings/java-settings.ts";
+export { ShareConsumer, type ShareConsumerParts } from "./share/share-consumer.ts";
+export { ShareRecord } from "./share/share-record.ts";
+export type { FailureVerdict, ShareHandler, ShareHandlerContext, ShareRunOptions } from "./share/share-runner.ts";
+export type { Acknowledged } from "./share/share-runtime.ts";
+export type { AcknowledgementMode, ShareConsumerOptions, ShareConsumerSettings } from "./share/share-settings.ts";
+export type { ShareStream } from "./share/share-stream.ts";

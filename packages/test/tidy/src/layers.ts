@@ -50,7 +50,7 @@ export const ROOMS: readonly Room[] = [
     folder: "kernel/client",
     name: "@samsa/client-kernel",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/assign"],
-    folders: ["error", "cluster", "offsets", "fetch", "group", "produce", "."],
+    folders: ["error", "cluster", "offsets", "fetch", "share", "group", "produce", "."],
   },
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
   {
@@ -109,7 +109,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/wire",
       "@samsa/client-kernel",
     ],
-    folders: ["cluster", "admin", "consume", "producer", "settings", "."],
+    folders: ["cluster", "admin", "consume", "share", "producer", "settings", "."],
   },
   {
     folder: "host/node",

@@ -2,13 +2,14 @@ import type { ClusterView } from "../cluster/cluster-view.ts";
 import type { Moment } from "../offsets/moment.ts";
 import type { FetchEffect } from "./fetch-effects.ts";
 
-const NONE: readonly FetchEffect[] = [];
+type Refresh = { readonly type: "refreshMetadata" };
+const NONE: readonly never[] = [];
 
 /** Effects that the caller has not taken yet, and the numbers of the requests among them. */
-export class Outbox {
+export class Outbox<Effect = FetchEffect> {
   readonly #cluster: ClusterView;
   readonly #askAgainMs: number;
-  #effects: FetchEffect[] = [];
+  #effects: (Effect | Refresh)[] = [];
   #tickets = 0;
   #askedVersion = -1;
   #askAgainAt = -Infinity;
@@ -23,7 +24,7 @@ export class Outbox {
     return ++this.#tickets;
   }
 
-  send(effect: FetchEffect): void {
+  send(effect: Effect): void {
     this.#effects.push(effect);
   }
 
@@ -42,7 +43,7 @@ export class Outbox {
   }
 
   /** Effects since the last call. */
-  take(): readonly FetchEffect[] {
+  take(): readonly (Effect | Refresh)[] {
     if (this.#effects.length === 0) return NONE;
     const effects = this.#effects;
     this.#effects = [];

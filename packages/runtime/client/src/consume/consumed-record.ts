@@ -7,6 +7,15 @@ function viewAt(bytes: Uint8Array, at: number, length: number): Uint8Array | nul
   return length < 0 ? null : new Uint8Array(bytes.buffer, bytes.byteOffset + at, length);
 }
 
+/** Place of the record that a reader has come to. */
+export interface RecordSource {
+  readonly record: RecordCursor;
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  readonly timestampType: TimestampType;
+  readonly leaderEpoch: LeaderEpoch;
+}
+
 /**
  * Record that a consumer has read. Key, value and headers are decoded when they are asked for, and are views of the
  * memory of the whole answer: an application that keeps small parts of many answers copies them.
@@ -29,7 +38,7 @@ export class ConsumedRecord {
   readonly #headerCount: number;
 
   /** Copies the positions of the current record of a reader. */
-  constructor(reader: RecordReader) {
+  constructor(reader: RecordSource) {
     const { record } = reader;
     this.topic = reader.topic;
     this.partition = reader.partition;

@@ -7,6 +7,7 @@ import type { ClusterSettings } from "../cluster/cluster-settings.ts";
 import type { ConsumerOptions } from "../consume/consumer-settings.ts";
 import type { GroupSettings } from "../consume/group-settings.ts";
 import type { ProducerOptions } from "../producer/producer.ts";
+import type { ShareConsumerSettings } from "../share/share-settings.ts";
 import { javaSecurity } from "./java-security.ts";
 import { UNAVAILABLE_SETTINGS } from "./unavailable-settings.ts";
 
@@ -16,6 +17,7 @@ export interface JavaSettings {
   readonly producer: ProducerOptions;
   readonly consumer: ConsumerOptions;
   readonly group: Partial<GroupSettings>;
+  readonly share: Partial<ShareConsumerSettings>;
 }
 
 type Draft = { readonly [P in keyof JavaSettings]: { -readonly [K in keyof JavaSettings[P]]: JavaSettings[P][K] } };
@@ -158,11 +160,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   "partitioner.ignore.keys": flag("producer", "ignoreKeys"),
   "partitioner.adaptive.partitioning.enable": flag("producer", "adaptivePartitioning"),
   "partitioner.availability.timeout.ms": whole("producer", "availabilityTimeoutMs"),
-  "fetch.min.bytes": whole("consumer", "minBytes"),
-  "fetch.max.bytes": whole("consumer", "maxBytes"),
-  "fetch.max.wait.ms": whole("consumer", "maxWaitMs"),
+  "fetch.min.bytes": both(whole("consumer", "minBytes"), whole("share", "minBytes")),
+  "fetch.max.bytes": both(whole("consumer", "maxBytes"), whole("share", "maxBytes")),
+  "fetch.max.wait.ms": both(whole("consumer", "maxWaitMs"), whole("share", "maxWaitMs")),
   "max.partition.fetch.bytes": whole("consumer", "maxPartitionBytes"),
-  "max.poll.records": whole("consumer", "maxPollRecords", 1),
+  "max.poll.records": both(whole("consumer", "maxPollRecords", 1), whole("share", "maxPollRecords", 1)),
   "isolation.level": choice("consumer", "isolation", {
     read_uncommitted: "read_uncommitted",
     read_committed: "read_committed",
@@ -170,9 +172,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   "auto.offset.reset": row({ type: "string", default: null, doc: "consumer.reset" }, ({ consumer }, value) => {
     consumer.reset = parseOffsetReset(String(value));
   }),
-  "client.rack": text("consumer", "rackId"),
-  "check.crcs": flag("consumer", "checkCrcs"),
-  "group.id": text("group", "groupId"),
+  "client.rack": both(text("consumer", "rackId"), text("share", "rackId")),
+  "check.crcs": both(flag("consumer", "checkCrcs"), flag("share", "checkCrcs")),
+  "group.id": both(text("group", "groupId"), text("share", "groupId")),
   "group.protocol": choice("group", "protocol", { classic: "classic", consumer: "consumer" }),
   "group.instance.id": text("group", "instanceId"),
   "group.remote.assignor": text("group", "serverAssignor"),
@@ -184,6 +186,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   "max.poll.interval.ms": whole("group", "rebalanceTimeoutMs", 1),
   "enable.auto.commit": flag("group", "autoCommit"),
   "auto.commit.interval.ms": whole("group", "autoCommitIntervalMs"),
+  "share.acknowledgement.mode": choice("share", "acknowledgement", { implicit: "implicit", explicit: "explicit" }),
+  "share.acquire.mode": choice("share", "acquireMode", {
+    batch_optimized: "batch_optimized",
+    record_limit: "record_limit",
+  }),
 };
 
 /** Names of the settings that are available, each with the settings of a part that it gives, as in `producer.lingerMs`. */
@@ -207,7 +214,7 @@ function checkName(name: string): void {
  */
 export function javaSettings(properties: ReadonlyMap<string, string>): JavaSettings {
   for (const name of properties.keys()) checkName(name);
-  const draft: Draft = { client: {}, producer: {}, consumer: {}, group: {} };
+  const draft: Draft = { client: {}, producer: {}, consumer: {}, group: {}, share: {} };
   for (const [name, { spec, apply }] of Object.entries(ROWS)) {
     const given = properties.get(name);
     if (given === undefined) continue;

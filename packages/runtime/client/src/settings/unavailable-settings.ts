@@ -51,7 +51,5 @@ export const UNAVAILABLE_SETTINGS: Readonly<Record<string, string>> = {
   "metrics.recording.level": "",
   "metrics.sample.window.ms": "",
   "partitioner.rack.aware": "",
-  "share.acknowledgement.mode": "",
-  "share.acquire.mode": "",
   "transaction.two.phase.commit.enable": "",
 };

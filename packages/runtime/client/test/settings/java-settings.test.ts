@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KafkaError } from "@samsa/client-kernel";
-import { JAVA_SETTINGS, javaSettings } from "@samsa/client-runtime";
+import { JAVA_SETTINGS, type JavaSettings, javaSettings } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
 import { bearerLifetime } from "@samsa/sasl";
 import type { BearerTokens, SaslCredentials } from "@samsa/wire";
@@ -41,74 +41,75 @@ const CLIENT_OPTIONS: Readonly<Record<string, string>> = {
 };
 
 /** Values that differ from the defaults, and where they go. */
-const VALUES: readonly [name: string, value: string, part: "client" | "producer" | "consumer" | "group", to: object][] =
+const VALUES: readonly [name: string, value: string, part: keyof JavaSettings, to: object][] = [
   [
-    [
-      "bootstrap.servers",
-      "a:1,[::1]:2",
-      "client",
-      {
-        bootstrapServers: [
-          { host: "a", port: 1 },
-          { host: "::1", port: 2 },
-        ],
-      },
-    ],
-    ["client.id", "shop", "client", { clientId: "shop" }],
-    ["request.timeout.ms", "1", "client", { requestTimeoutMs: 1 }],
-    ["default.api.timeout.ms", "2", "client", { apiTimeoutMs: 2 }],
-    ["metadata.max.age.ms", "3", "client", { maxAgeMs: 3 }],
-    ["metadata.max.idle.ms", "4", "client", { maxIdleMs: 4 }],
-    ["metadata.recovery.rebootstrap.trigger.ms", "5", "client", { rebootstrapTriggerMs: 5 }],
-    ["metadata.recovery.strategy", "none", "client", { rebootstrapTriggerMs: undefined }],
-    ["allow.auto.create.topics", "false", "client", { allowAutoTopicCreation: false }],
-    ["reconnect.backoff.ms", "6", "client", { reconnectBackoffMs: 6 }],
-    ["reconnect.backoff.max.ms", "7", "client", { reconnectBackoffMaxMs: 7 }],
-    ["socket.connection.setup.timeout.ms", "8", "client", { setupTimeoutMs: 8 }],
-    ["socket.connection.setup.timeout.max.ms", "9", "client", { setupTimeoutMaxMs: 9 }],
-    ["connections.max.idle.ms", "10", "client", { maxIdleConnectionMs: 10 }],
-    ["retry.backoff.ms", "11", "producer", { retryBackoffMs: 11 }],
-    ["retry.backoff.max.ms", "12", "producer", { retryBackoffMaxMs: 12 }],
-    ["max.in.flight.requests.per.connection", "2", "producer", { maxInFlight: 2 }],
-    ["acks", "all", "producer", { acks: -1 }],
-    ["enable.idempotence", "false", "producer", { idempotent: false }],
-    ["transactional.id", "t", "producer", { transactionalId: "t" }],
-    ["transaction.timeout.ms", "13", "producer", { transactionTimeoutMs: 13 }],
-    ["linger.ms", "14", "producer", { lingerMs: 14 }],
-    ["batch.size", "15", "producer", { batchBytes: 15 }],
-    ["buffer.memory", "16000", "producer", { bufferBytes: 16_000 }],
-    ["max.request.size", "17", "producer", { maxRequestBytes: 17 }],
-    ["retries", "18", "producer", { retries: 18 }],
-    ["delivery.timeout.ms", "19", "producer", { deliveryTimeoutMs: 19 }],
-    ["max.block.ms", "20", "producer", { maxBlockMs: 20 }],
-    ["compression.type", "zstd", "producer", { compression: { codec: 4, level: 3 } }],
-    ["partitioner.ignore.keys", "true", "producer", { ignoreKeys: true }],
-    ["partitioner.adaptive.partitioning.enable", "false", "producer", { adaptivePartitioning: false }],
-    ["partitioner.availability.timeout.ms", "21", "producer", { availabilityTimeoutMs: 21 }],
-    ["fetch.min.bytes", "22", "consumer", { minBytes: 22 }],
-    ["fetch.max.bytes", "23", "consumer", { maxBytes: 23 }],
-    ["fetch.max.wait.ms", "24", "consumer", { maxWaitMs: 24 }],
-    ["max.partition.fetch.bytes", "25", "consumer", { maxPartitionBytes: 25 }],
-    ["max.poll.records", "26", "consumer", { maxPollRecords: 26 }],
-    ["isolation.level", "read_committed", "consumer", { isolation: "read_committed" }],
-    ["auto.offset.reset", "earliest", "consumer", { reset: "earliest" }],
-    ["client.rack", "r", "consumer", { rackId: "r" }],
-    ["check.crcs", "false", "consumer", { checkCrcs: false }],
-    ["group.id", "g", "group", { groupId: "g" }],
-    ["group.protocol", "classic", "group", { protocol: "classic" }],
-    ["group.instance.id", "i", "group", { instanceId: "i" }],
-    ["group.remote.assignor", "uniform", "group", { serverAssignor: "uniform" }],
-    [
-      "partition.assignment.strategy",
-      "org.apache.kafka.clients.consumer.StickyAssignor, range",
-      ...(["group", { assignors: ["sticky", "range"] }] as const),
-    ],
-    ["session.timeout.ms", "27", "group", { sessionTimeoutMs: 27 }],
-    ["heartbeat.interval.ms", "28", "group", { heartbeatIntervalMs: 28 }],
-    ["max.poll.interval.ms", "29", "group", { rebalanceTimeoutMs: 29 }],
-    ["enable.auto.commit", "false", "group", { autoCommit: false }],
-    ["auto.commit.interval.ms", "30", "group", { autoCommitIntervalMs: 30 }],
-  ];
+    "bootstrap.servers",
+    "a:1,[::1]:2",
+    "client",
+    {
+      bootstrapServers: [
+        { host: "a", port: 1 },
+        { host: "::1", port: 2 },
+      ],
+    },
+  ],
+  ["client.id", "shop", "client", { clientId: "shop" }],
+  ["request.timeout.ms", "1", "client", { requestTimeoutMs: 1 }],
+  ["default.api.timeout.ms", "2", "client", { apiTimeoutMs: 2 }],
+  ["metadata.max.age.ms", "3", "client", { maxAgeMs: 3 }],
+  ["metadata.max.idle.ms", "4", "client", { maxIdleMs: 4 }],
+  ["metadata.recovery.rebootstrap.trigger.ms", "5", "client", { rebootstrapTriggerMs: 5 }],
+  ["metadata.recovery.strategy", "none", "client", { rebootstrapTriggerMs: undefined }],
+  ["allow.auto.create.topics", "false", "client", { allowAutoTopicCreation: false }],
+  ["reconnect.backoff.ms", "6", "client", { reconnectBackoffMs: 6 }],
+  ["reconnect.backoff.max.ms", "7", "client", { reconnectBackoffMaxMs: 7 }],
+  ["socket.connection.setup.timeout.ms", "8", "client", { setupTimeoutMs: 8 }],
+  ["socket.connection.setup.timeout.max.ms", "9", "client", { setupTimeoutMaxMs: 9 }],
+  ["connections.max.idle.ms", "10", "client", { maxIdleConnectionMs: 10 }],
+  ["retry.backoff.ms", "11", "producer", { retryBackoffMs: 11 }],
+  ["retry.backoff.max.ms", "12", "producer", { retryBackoffMaxMs: 12 }],
+  ["max.in.flight.requests.per.connection", "2", "producer", { maxInFlight: 2 }],
+  ["acks", "all", "producer", { acks: -1 }],
+  ["enable.idempotence", "false", "producer", { idempotent: false }],
+  ["transactional.id", "t", "producer", { transactionalId: "t" }],
+  ["transaction.timeout.ms", "13", "producer", { transactionTimeoutMs: 13 }],
+  ["linger.ms", "14", "producer", { lingerMs: 14 }],
+  ["batch.size", "15", "producer", { batchBytes: 15 }],
+  ["buffer.memory", "16000", "producer", { bufferBytes: 16_000 }],
+  ["max.request.size", "17", "producer", { maxRequestBytes: 17 }],
+  ["retries", "18", "producer", { retries: 18 }],
+  ["delivery.timeout.ms", "19", "producer", { deliveryTimeoutMs: 19 }],
+  ["max.block.ms", "20", "producer", { maxBlockMs: 20 }],
+  ["compression.type", "zstd", "producer", { compression: { codec: 4, level: 3 } }],
+  ["partitioner.ignore.keys", "true", "producer", { ignoreKeys: true }],
+  ["partitioner.adaptive.partitioning.enable", "false", "producer", { adaptivePartitioning: false }],
+  ["partitioner.availability.timeout.ms", "21", "producer", { availabilityTimeoutMs: 21 }],
+  ["fetch.min.bytes", "22", "consumer", { minBytes: 22 }],
+  ["fetch.max.bytes", "23", "consumer", { maxBytes: 23 }],
+  ["fetch.max.wait.ms", "24", "consumer", { maxWaitMs: 24 }],
+  ["max.partition.fetch.bytes", "25", "consumer", { maxPartitionBytes: 25 }],
+  ["max.poll.records", "26", "consumer", { maxPollRecords: 26 }],
+  ["isolation.level", "read_committed", "consumer", { isolation: "read_committed" }],
+  ["auto.offset.reset", "earliest", "consumer", { reset: "earliest" }],
+  ["client.rack", "r", "consumer", { rackId: "r" }],
+  ["check.crcs", "false", "consumer", { checkCrcs: false }],
+  ["group.id", "g", "group", { groupId: "g" }],
+  ["group.protocol", "classic", "group", { protocol: "classic" }],
+  ["group.instance.id", "i", "group", { instanceId: "i" }],
+  ["group.remote.assignor", "uniform", "group", { serverAssignor: "uniform" }],
+  [
+    "partition.assignment.strategy",
+    "org.apache.kafka.clients.consumer.StickyAssignor, range",
+    ...(["group", { assignors: ["sticky", "range"] }] as const),
+  ],
+  ["session.timeout.ms", "27", "group", { sessionTimeoutMs: 27 }],
+  ["heartbeat.interval.ms", "28", "group", { heartbeatIntervalMs: 28 }],
+  ["max.poll.interval.ms", "29", "group", { rebalanceTimeoutMs: 29 }],
+  ["enable.auto.commit", "false", "group", { autoCommit: false }],
+  ["auto.commit.interval.ms", "30", "group", { autoCommitIntervalMs: 30 }],
+  ["share.acknowledgement.mode", "explicit", "share", { acknowledgement: "explicit" }],
+  ["share.acquire.mode", "record_limit", "share", { acquireMode: "record_limit" }],
+];
 
 test("every name is read, and goes to the setting that it means", () => {
   const tested = [...VALUES.map(([name]) => name), "compression.gzip.level", "compression.zstd.level"];
@@ -123,6 +124,13 @@ test("every name is read, and goes to the setting that it means", () => {
   expect(settings({ "retry.backoff.ms": "5", "max.in.flight.requests.per.connection": "3" }).client).toEqual({
     ...{ retryBackoffMs: 5, maxInFlight: 3 },
   });
+  const ofBoth = { "group.id": "g", "fetch.max.wait.ms": "7", "max.poll.records": "8", "client.rack": "r" };
+  const { consumer, group, share } = settings(ofBoth);
+  expect([consumer, group, share]).toEqual([
+    { maxWaitMs: 7, maxPollRecords: 8, rackId: "r" },
+    { groupId: "g" },
+    { groupId: "g", maxWaitMs: 7, maxPollRecords: 8, rackId: "r" },
+  ]);
 });
 
 test("the page lists every name, and where it goes", () => {

@@ -11,6 +11,7 @@ import { type Check, oneLine, type Trial } from "./scoreboard.ts";
 import { ADMIN_CHECKS } from "../samsa-client/admin-checks.ts";
 import { GROUP_CHECKS } from "../samsa-client/group-checks.ts";
 import { RECORD_CHECKS } from "../samsa-client/record-checks.ts";
+import { SHARE_CHECKS, SHARE_SETTINGS } from "../samsa-client/share-checks.ts";
 import type { ClientCheck, Stage } from "../samsa-client/stage.ts";
 import { SecuredBroker } from "../samsa-client/secured-broker.ts";
 import { SECURITY_CHECKS } from "../samsa-client/security-checks.ts";
@@ -19,7 +20,7 @@ import { TRANSACTION_CHECKS } from "../samsa-client/transaction-checks.ts";
 const NAME = "samsa-client";
 /** Longest time of a check, in ms. */
 const CHECK_MS = 40_000;
-const CHECKS = [...RECORD_CHECKS, ...TRANSACTION_CHECKS, ...GROUP_CHECKS, ...ADMIN_CHECKS];
+const CHECKS = [...RECORD_CHECKS, ...TRANSACTION_CHECKS, ...GROUP_CHECKS, ...SHARE_CHECKS, ...ADMIN_CHECKS];
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Runs a check; an error, or no end in time, is a failure. */
@@ -48,8 +49,11 @@ async function checksOn(vendor: Stage["vendor"], java: Java | Missing): Promise<
   let broker: BrokerProcess | undefined;
   try {
     // A single broker cannot replicate the topics of the share coordinator.
-    const share = ["share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1"];
-    broker = vendor === "Samsa" ? await SamsaProcess.start(undefined, share) : await KafkaProcess.start();
+    const single = ["share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1"];
+    broker =
+      vendor === "Samsa"
+        ? await SamsaProcess.start(undefined, [...single, ...SHARE_SETTINGS])
+        : await KafkaProcess.start("fixed", SHARE_SETTINGS);
     await using client = new KafkaClient({ bootstrapServers: broker.server, logger: SILENT });
     const checks: Check[] = [];
     const stage = { vendor, broker, client, java };
