@@ -50,6 +50,23 @@ function whenSettled(events: number, next: () => void): void {
   else process.nextTick(next);
 }
 
+/** Waiting call of `runFor` or `runUntil`. */
+interface Run {
+  readonly isOver: () => boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function hasEnded({ isOver, resolve, reject }: Run): boolean {
+  try {
+    if (!isOver()) return false;
+    resolve();
+  } catch (error) {
+    reject(error);
+  }
+  return true;
+}
+
 /** 2026-01-01. */
 const EPOCH: Millis = 1767225600000;
 
@@ -103,6 +120,8 @@ export class World {
   readonly #queue = new EventQueue<NodeTimer | (() => void)>();
   readonly #digest = new Digest();
   readonly #settled = Promise.resolve();
+  /** Runs that are under way: usually one, but a test may wait for several things at a time. */
+  readonly #runs: Run[] = [];
   #now = 0;
   #order = 0;
   #events = 0;
@@ -221,7 +240,8 @@ export class World {
   async runFor(ms: number): Promise<void> {
     const until = this.#now + ms;
     await this.#play(() => (this.#queue.next()?.at ?? Infinity) > until);
-    this.#now = until;
+    // Another run may have gone on for longer.
+    this.#now = Math.max(this.#now, until);
   }
 
   /** Advances the time by `ms` without running events, like a suspended machine. Due events run afterwards. */
@@ -264,23 +284,42 @@ export class World {
   /** Runs events, each when all is done that the one before has set off, until `isOver` returns true or throws. */
   #play(isOver: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      const next = (): void => {
-        try {
-          // An event that sets off nothing leaves nothing to wait for.
-          for (let isBusy = false; !isBusy; ) {
-            if (isOver()) return resolve();
-            isBusy = this.#step() || this.#events % 1000 === 0;
-          }
-        } catch (error) {
-          return reject(error);
-        }
-        // Node runs all callbacks of `nextTick` before any reaction, and those that a reaction asks for after the last one.
-        this.#settled.then(settle, ignored("the promise is resolved from the beginning"));
-      };
-      const settle = (): void => whenSettled(this.#events, next);
-      this.#settled.then(settle, ignored("the promise is resolved from the beginning"));
+      this.#runs.push({ isOver, resolve, reject });
+      if (this.#runs.length === 1) this.#goOn();
     });
   }
+
+  /** Ends the runs that are over; true if there were any. */
+  #endRuns(): boolean {
+    const before = this.#runs.length;
+    for (let i = 0; i < this.#runs.length; ) {
+      if (hasEnded(this.#runs[i] as Run)) this.#runs.splice(i, 1);
+      else i++;
+    }
+    return this.#runs.length < before;
+  }
+
+  /** Has the next event happen once all reactions to promises have run. */
+  #goOn(): void {
+    // Node runs all callbacks of `nextTick` before any reaction, and those that a reaction asks for after the last one.
+    this.#settled.then(this.#settle, ignored("the promise is resolved from the beginning"));
+  }
+
+  readonly #settle = (): void => whenSettled(this.#events, this.#next);
+
+  readonly #next = (): void => {
+    // An event that sets off nothing leaves nothing to wait for.
+    for (let isBusy = false; !isBusy; ) {
+      if (this.#endRuns()) break;
+      try {
+        isBusy = this.#step() || this.#events % 1000 === 0;
+      } catch (error) {
+        for (const run of this.#runs.splice(0)) run.reject(error);
+        return;
+      }
+    }
+    if (this.#runs.length > 0) this.#goOn();
+  };
 
   /** Runs the next event. False if it sets off nothing. */
   #step(): boolean {
