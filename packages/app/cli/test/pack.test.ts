@@ -45,32 +45,43 @@ test("packing replaces the tarballs of its folder, and nothing else in it", () =
 });
 
 test("the packed command knows its version", () => {
-  const main = join(folder, "node_modules", "samsa", "dist", "main.js");
+  const main = join(folder, "node_modules", "samsa", "dist", "samsa.js");
   const { stdout, stderr } = spawnSync(process.execPath, [main, "--version"], { encoding: "utf8" });
   expect(stderr).toBe("");
   expect(stdout).toMatch(/^samsa \d+\.\d+\.\d+ \((?:[0-9a-f]{7,}|unknown)\)\n$/);
 });
 
-test("the packed packages are plain JavaScript with declarations, and a program can run a broker with them", () => {
-  for (const name of ["broker", "node", "protocol"]) {
-    expect(existsSync(join(folder, "node_modules", "@samsa", name, "dist", "index.d.ts"))).toBe(true);
-    expect(globSync("**/*.ts", { cwd: join(folder, "node_modules", "@samsa", name), exclude: ["**/*.d.ts"] })).toEqual(
-      [],
-    );
+test("the packed packages are plain JavaScript with declarations, as ES modules and as CommonJS", () => {
+  for (const name of ["client", "testkit"]) {
+    const packed = join(folder, "node_modules", "@samsa", name);
+    const sources = globSync("**/*.{ts,cts}", { cwd: packed, exclude: ["**/*.d.ts", "**/*.d.cts"] });
+    expect(sources).toEqual([]);
+    const { exports } = JSON.parse(readFileSync(join(packed, "package.json"), "utf8")) as {
+      exports: { ".": Record<"import" | "require", { types: string; default: string }> };
+    };
+    for (const { types, default: main } of Object.values(exports["."])) {
+      expect([existsSync(join(packed, types)), existsSync(join(packed, main))]).toEqual([true, true]);
+    }
   }
-  const program = `
-    import { Node } from "@samsa/broker";
-    import { nodeEnv } from "@samsa/node";
-    const silent = { debug() {}, info() {}, warn() {}, error() {} };
-    const settings = new Map([["listeners", "PLAINTEXT://127.0.0.1:0"], ["log.dirs", "data"]]);
-    const node = await Node.start(nodeEnv({ logger: silent }), { settings });
-    console.log(node.healthy, import.meta.resolve("@samsa/broker"));
-    await node.close();
-  `;
-  writeFileSync(join(folder, "program.mjs"), program);
-  const { stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], { cwd: folder, encoding: "utf8" });
-  expect(stderr).toBe("");
-  expect(stdout).toMatch(/^true file:.*\/packed-\w+\/node_modules\/@samsa\/broker\/dist\/index\.js\n$/);
+  const body = `startCluster().then(async cluster => {
+    const client = new KafkaClient(cluster.bootstrapServers);
+    console.log((await client.producer().send({ topic: "packed", value: "x" })).offset);
+    await client.close();
+    await cluster.close();
+  });`;
+  const names = [
+    ["KafkaClient", "@samsa/client"],
+    ["startCluster", "@samsa/testkit"],
+  ];
+  const forms = {
+    "program.mjs": names.map(([name, from]) => `import { ${name} } from "${from}";`),
+    "program.cjs": names.map(([name, from]) => `const { ${name} } = require("${from}");`),
+  };
+  for (const [file, head] of Object.entries(forms)) {
+    writeFileSync(join(folder, file), [...head, body].join("\n"));
+    const { stdout, stderr } = spawnSync(process.execPath, [file], { cwd: folder, encoding: "utf8" });
+    expect([stdout, stderr]).toEqual(["0\n", ""]);
+  }
 });
 
 test("a new bundle leaves the one from which a broker runs as it is", () => {

@@ -208,6 +208,7 @@ export {
   type MetadataRecordType,
   type RemoteLogRecord,
 } from "./record-frames.ts";
+export { GatherWriter } from "./codec/gather.ts";
 export { type FrameHead, requestFrame } from "./request-frame.ts";
 export { responseFrame } from "./response-frame.ts";
 export type { Draft, Exact, Field, Fields, Infer, Tagged, Type, UnknownTag } from "./codec/schema.ts";

@@ -13,17 +13,19 @@ export interface FrameHead {
 
 /**
  * Encodes a request with size prefix and header, ready to send. The chunks share memory with large payloads of `body`.
+ * A caller with many requests passes a writer, which is used for one after the other.
  */
 export function requestFrame<B>(
   { key, version, correlationId, clientId }: FrameHead,
   message: { encode(writer: ByteWriter, body: B, version: number): void },
   body: B,
+  writer: GatherWriter = new GatherWriter(),
 ): Uint8Array[] {
-  const writer = new GatherWriter();
+  writer.clear();
   writer.i32(0);
   const header = { requestApiKey: key, requestApiVersion: version, correlationId, clientId };
   requestHeader.encode(writer, header, requestHeaderVersion(key, version));
   message.encode(writer, body, version);
   writer.view.setInt32(0, writer.length() - 4);
-  return writer.chunks();
+  return writer.takeChunks();
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { ByteReader, ByteWriter, MalformedError } from "@samsa/base";
+import { ByteReader, ByteWriter, concat, MalformedError } from "@samsa/base";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compile } from "../src/codec/compile.ts";
@@ -148,5 +148,40 @@ describe("records", () => {
     expect(writer.chunks().some(chunk => chunk === batch)).toBe(true);
     expect(writer.bytes.length).toBeLessThan(1024);
     expect(writer.length()).toBe(writer.finish().length);
+  });
+
+  it("and other contents that were taken from a writer stay as they are when it is used again", () => {
+    const writer = new GatherWriter();
+    const payload = new Uint8Array(1000).fill(7);
+    const write = (small: number, fill: number): Uint8Array => {
+      writer.clear();
+      writer.raw(new Uint8Array(small).fill(fill));
+      writer.splice(payload);
+      writer.raw(new Uint8Array(small).fill(fill));
+      return concat([new Uint8Array(small).fill(fill), payload, new Uint8Array(small).fill(fill)]);
+    };
+    const taken: Uint8Array[][] = [];
+    const wanted: Uint8Array[] = [];
+    for (const [small, fill] of [
+      [0, 1],
+      [10, 2],
+      [100_000, 3],
+      [10, 4],
+      [300, 5],
+    ] as const) {
+      wanted.push(write(small, fill));
+      const chunks = writer.takeChunks();
+      expect(chunks).toContain(payload);
+      taken.push(chunks);
+      // Memory of a large message is not kept.
+      expect(writer.bytes.length).toBeLessThan(70_000);
+    }
+    expect(taken.map(chunks => concat(chunks))).toEqual(wanted);
+    // A message that could not be encoded to its end leaves nothing.
+    writer.raw(payload);
+    write(3, 6);
+    expect(writer.length()).toBe(1006);
+    writer.clear();
+    expect(writer.takeChunks()).toEqual([]);
   });
 });

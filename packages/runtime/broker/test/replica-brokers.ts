@@ -3,7 +3,7 @@ import { configKey, EMPTY_IMAGE, type MetadataChanges, type MetadataImage, type 
 import { BatchJudge, buildBatch, type Tools } from "@samsa/records";
 import type { IsrAnswer } from "@samsa/replica";
 import { type SimNode, World, type WorldOptions } from "@samsa/sim";
-import type { ApiName, FetchRequest } from "@samsa/protocol";
+import { type ApiName, type FetchRequest, GatherWriter } from "@samsa/protocol";
 import { LogDirs } from "@samsa/storage";
 import { RawConnection, type ResponseOf } from "@samsa/wire";
 import { apiVersions } from "../src/api/cluster/api-versions.ts";
@@ -145,6 +145,7 @@ class ReplicaBroker {
       quotas,
       requests: new RequestHandler(all, this.topics, ALLOW_ALL),
       maxRequestBytes: 1 << 24,
+      writer: new GatherWriter(),
       buffers: new BufferPool(),
       apiOf: key => served.find(api => api.key === key),
       budget: new RequestBudget(-1),

@@ -25,9 +25,12 @@ export function readAt(file: DiskFile, target: Uint8Array, position: number): nu
   return target.length === 0 ? 0 : file.read(target, position);
 }
 
-/** Visits batch headers of a segment from `start` on until `visit` returns true. The view covers the header only. */
-function walk(file: DiskFile, segment: Segment, start: number, visit: (at: number, view: DataView) => boolean): void {
-  const window = new Uint8Array(WINDOW);
+/** Takes a batch header at `head` of `view`, of a batch at `position` of its segment. True ends the walk. */
+type Visit = (position: number, view: DataView, head: number) => boolean;
+
+/** Visits batch headers of a segment from `start` on. */
+function walk(file: DiskFile, segment: Segment, start: number, visit: Visit): void {
+  const window = new Uint8Array(Math.max(0, Math.min(WINDOW, segment.size - start)));
   const view = viewOf(window);
   let from = 0;
   let filled = 0;
@@ -38,18 +41,21 @@ function walk(file: DiskFile, segment: Segment, start: number, visit: (at: numbe
       if (filled < HEADER_SIZE) return;
     }
     const size = batchSize(view, at - from);
-    if (size < HEADER_SIZE || visit(at, new DataView(window.buffer, at - from, HEADER_SIZE))) return;
+    if (size < HEADER_SIZE || visit(at, view, at - from)) return;
     at += size;
   }
+}
+
+function lastOffset(view: DataView, head: number): Offset {
+  return view.getInt32(head) * 4294967296 + view.getUint32(head + 4) + view.getInt32(head + 23);
 }
 
 /** Position of the first batch that ends at or after `offset`, searched from position `start` on. */
 export function locate(file: DiskFile, segment: Segment, offset: Offset, start: number): Position | undefined {
   let found: Position | undefined;
-  walk(file, segment, start, (position, view) => {
-    const last = view.getInt32(0) * 4294967296 + view.getUint32(4) + view.getInt32(23);
-    if (last < offset) return false;
-    found = { segment, position, size: batchSize(view, 0) };
+  walk(file, segment, start, (position, view, head) => {
+    if (lastOffset(view, head) < offset) return false;
+    found = { segment, position, size: batchSize(view, head) };
     return true;
   });
   return found;
@@ -58,9 +64,8 @@ export function locate(file: DiskFile, segment: Segment, offset: Offset, start: 
 /** Updates the segment's largest timestamp from the batches after the last entry of the time index. */
 export function remeasure(file: DiskFile, segment: Segment): void {
   const { offsets, times } = segment.ready();
-  walk(file, segment, offsets.lookup(times.lastOffset), (_position, view) => {
-    const maxTimestamp = getI64(view, FIELD.maxTimestamp);
-    segment.noteTimestamp(maxTimestamp, view.getInt32(0) * 4294967296 + view.getUint32(4) + view.getInt32(23));
+  walk(file, segment, offsets.lookup(times.lastOffset), (_position, view, head) => {
+    segment.noteTimestamp(getI64(view, head + FIELD.maxTimestamp), lastOffset(view, head));
     return false;
   });
 }
@@ -92,10 +97,10 @@ export function timestampLookup(
     const from = Math.max(times.lookup(timestamp), state.startOffset);
     const file = open(segment.file);
     let found: TimestampOffset | undefined;
-    walk(file, segment, offsets.lookup(from), (position, view) => {
-      const maxTimestamp = getI64(view, FIELD.maxTimestamp);
+    walk(file, segment, offsets.lookup(from), (position, view, head) => {
+      const maxTimestamp = getI64(view, head + FIELD.maxTimestamp);
       if (maxTimestamp < timestamp) return false;
-      const at = { segment, position, size: batchSize(view, 0) };
+      const at = { segment, position, size: batchSize(view, head) };
       found = recordIn(file, at, env, (time, offset) => time >= timestamp && offset >= state.startOffset);
       return found !== undefined;
     });

@@ -8,6 +8,7 @@ import {
   errorOf,
   Errors,
   type Infer,
+  GatherWriter,
   requestFrame,
   responseHeader,
   responseHeaderVersion,
@@ -124,6 +125,8 @@ export class BrokerConnection implements FrameReceiver {
   /** The peer has answered a request after the setup. */
   #isProven = false;
   #versions: NodeApiVersions | undefined;
+  /** Memory in which requests are encoded. */
+  readonly #writer = new GatherWriter();
   /** The socket has bytes that it could not send yet. */
   #isBlocked = false;
   #timer: Timer | undefined;
@@ -397,7 +400,7 @@ export class BrokerConnection implements FrameReceiver {
     const head = { key: api.key, version, correlationId, clientId: this.#options.clientId };
     let chunks: Uint8Array[];
     try {
-      chunks = requestFrame(head, api.request, body);
+      chunks = requestFrame(head, api.request, body, this.#writer);
     } catch (error) {
       const isUnsupported = error instanceof UnsupportedVersionError;
       request.fail(isUnsupported ? new WireError("UNSUPPORTED_VERSION", error.message) : error);

@@ -96,6 +96,30 @@ describe("time", () => {
     expect(env.clock.monotonic()).toBe(5);
     await expect(world.runUntil(() => false)).rejects.toThrow("nothing left");
   });
+
+  test("passes once for all that is waited for at the same time", async () => {
+    const world = new World(1);
+    const { env } = world.node("a");
+    const seen: string[] = [];
+    for (const ms of [1, 2, 3, 4, 5]) {
+      env.timers.after(ms, () => {
+        void (async () => {
+          for (let i = 0; i < 10; i++) await Promise.resolve();
+          seen.push(`${ms} at ${world.now()}`);
+        })();
+      });
+    }
+    await Promise.all([
+      world.runFor(2),
+      world.runUntil(() => seen.length === 5),
+      world.runFor(3).then(() => seen.push("three")),
+      expect(world.runUntil(() => seen.length === 9, 2)).rejects.toThrow("not within 2 ms"),
+    ]);
+    expect(seen).toEqual(["1 at 1", "2 at 2", "3 at 3", "three", "4 at 4"]);
+    expect(world.now()).toBe(4);
+    await world.runIdle();
+    expect(seen.at(-1)).toBe("5 at 5");
+  });
 });
 
 describe("the disk", () => {

@@ -11,6 +11,7 @@ import {
   ApiKey,
   Errors,
   FrameSplitter,
+  type GatherWriter,
   requestHeaderVersion,
   responseFrame,
   UnsupportedVersionError,
@@ -94,6 +95,8 @@ export interface ConnectionHost<Row extends ApiShape> {
   readonly quotas: Quotas;
   readonly maxRequestBytes: number;
   readonly buffers: BufferPool;
+  /** Memory in which responses are encoded, one after the other. */
+  readonly writer: GatherWriter;
   readonly apiOf: (key: number) => Row | undefined;
   readonly requests: RequestHandling<Row>;
   /** Counts bytes of requests in flight over all connections. */
@@ -326,7 +329,10 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     if (head.key === ApiKey.ApiVersions && api !== undefined && tooNew) {
       // A client that is newer than the broker gets a response of version 0 with the supported versions (KIP-511).
       const failure = api.failure({}, { ...Errors.UNSUPPORTED_VERSION, detail: null }, 0);
-      this.#reply(slot, failure === null ? undefined : responseFrame({ ...head, version: 0 }, api.response, failure));
+      this.#reply(
+        slot,
+        failure === null ? undefined : responseFrame({ ...head, version: 0 }, api.response, failure, this.#host.writer),
+      );
       return;
     }
     if (api === undefined || tooNew) {
@@ -424,7 +430,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
    */
   #encode(api: Row, head: RequestHead, request: object, response: object): readonly Uint8Array[] | undefined {
     try {
-      return responseFrame(head, api.response, response);
+      return responseFrame(head, api.response, response, this.#host.writer);
     } catch (error) {
       const { logger } = this.#host.env;
       const where = { api: api.name, version: head.version };
@@ -432,7 +438,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
         logger.warn("a reply is too long", { ...where, why: error.message });
       else logger.error("a reply could not be encoded", { ...where, error });
       const failure = api.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, head.version);
-      return failure === null ? undefined : responseFrame(head, api.response, failure);
+      return failure === null ? undefined : responseFrame(head, api.response, failure, this.#host.writer);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { BufferPool, Connection, Env } from "@samsa/base";
+import { GatherWriter } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
 import { ConnectionLimits } from "../limits/connection-limits.ts";
@@ -60,6 +61,7 @@ export class SocketServer<Row extends ApiShape> {
       quotas,
       requests,
       maxRequestBytes: config()["socket.request.max.bytes"],
+      writer: new GatherWriter(),
       buffers,
       apiOf: key => apis.get(key),
       budget: new RequestBudget(config()["queued.max.request.bytes"]),

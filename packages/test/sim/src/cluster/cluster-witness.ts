@@ -1,9 +1,10 @@
-import type { Offset } from "@samsa/base";
+import { type Offset, sameItems } from "@samsa/base";
 import { logOf, type Node } from "@samsa/broker";
-import { imageRecords, type MetadataImage } from "@samsa/metadata";
+import type { MetadataImage } from "@samsa/metadata";
 import { BatchCursor } from "@samsa/records";
 import type { PartitionLog } from "@samsa/storage";
 import { Violation } from "../ledgers/rules.ts";
+import { ImageTexts } from "./image-text.ts";
 import type { ClusterMachine } from "./machine.ts";
 
 const METADATA = "__cluster_metadata";
@@ -16,6 +17,7 @@ interface Seen {
   epoch: number;
   committed: Offset;
   image: MetadataImage | undefined;
+  readonly texts: ImageTexts;
   /** High watermark of each leader, by its partition and epoch. */
   readonly watermarks: Map<string, Offset>;
   /** Partitions whose ISR is below the minimum, with the partition epoch and the high watermark at that time. */
@@ -25,6 +27,12 @@ interface Seen {
 }
 
 type Led = ReturnType<Node["broker"]["topics"]["all"]> extends Iterable<infer P> ? P : never;
+
+/** Key of a partition in one of its leader epochs. */
+interface EpochKey {
+  readonly leaderEpoch: number;
+  readonly key: string;
+}
 
 /** Checks that every leader is a broker that may serve: one that is fenced has lost its partitions in the same step. */
 function lookAtLeaders({ brokers, topics, provenance }: MetadataImage): void {
@@ -36,6 +44,25 @@ function lookAtLeaders({ brokers, topics, provenance }: MetadataImage): void {
   }
 }
 
+/** Notes that `id` leads in an epoch, unless another does; returns the one that was there first. */
+function leads<K>(leaders: Map<K, number>, epoch: K, id: number): number {
+  const known = leaders.get(epoch);
+  if (known !== undefined) return known;
+  leaders.set(epoch, id);
+  return id;
+}
+
+function labelOf({ topic, index }: Led): string {
+  return `${topic}-${index}`;
+}
+
+/** End of a broker's replica that is in the same epoch as the leader's; Infinity if it has none. */
+function endOf(broker: Node | undefined, { topic, topicId, index, leaderEpoch }: Led): Offset {
+  const replica = broker?.broker.topics.partitionsOf(topic)[index];
+  const isFollowing = replica?.topicId === topicId && replica.leaderEpoch === leaderEpoch;
+  return replica !== undefined && isFollowing ? replica.endOffset : Infinity;
+}
+
 /** Looks into the nodes of a cluster for what must hold between them at any time. */
 export class ClusterWitness {
   /** Leader of each epoch of the quorum. */
@@ -45,7 +72,10 @@ export class ClusterWitness {
   readonly #nodes = new Map<number, Seen>();
   /** Bytes of each batch below a high watermark, by log, then by base offset. */
   readonly #committed = new Map<string, Map<Offset, string>>();
-  readonly #images = new Map<Offset, string>();
+  /** Pieces of the text of the metadata at each offset. */
+  readonly #images = new Map<Offset, readonly string[]>();
+  /** Last key of each partition that was looked at. */
+  readonly #keys = new WeakMap<Led, EpochKey>();
   /** True for topics that keep what is committed; others may lose some of it when the power of a broker is cut. */
   readonly #keeps: (topic: string) => boolean;
   /** True for topics whose replicas may differ for a time: after an unclean election, or in what is compacted. */
@@ -81,6 +111,7 @@ export class ClusterWitness {
         epoch: 0,
         committed: 0,
         image: undefined,
+        texts: new ImageTexts(),
         watermarks: new Map(),
         stuck: new Map(),
         compared: new Map(),
@@ -101,8 +132,12 @@ export class ClusterWitness {
     const { epoch, leaderId, highWatermark } = quorum;
     if (epoch < seen.epoch) throw new Violation("an epoch went back", `${name}: ${epoch} after ${seen.epoch}`);
     seen.epoch = epoch;
-    if (quorum.isLeader) this.#leads(this.#leaders, epoch, id, `epoch ${epoch} of the quorum`);
-    if (leaderId !== undefined) this.#leads(this.#leaders, epoch, leaderId, `epoch ${epoch} of the quorum`);
+    for (const leader of [quorum.isLeader ? id : undefined, leaderId]) {
+      if (leader === undefined) continue;
+      const known = leads(this.#leaders, epoch, leader);
+      if (known === leader) continue;
+      throw new Violation("two nodes lead at once", `epoch ${epoch} of the quorum: ${known} and ${leader}`);
+    }
     if (highWatermark < seen.committed) {
       const detail = `${name}: the metadata were committed to ${seen.committed}, then to ${highWatermark}`;
       throw new Violation("the end went back", detail);
@@ -115,53 +150,65 @@ export class ClusterWitness {
       throw new Violation("the metadata went back", `${name}: ${offset} after ${seen.image.provenance.offset}`);
     }
     seen.image = image;
-    this.#compareImage(name, image);
+    this.#compareImage(name, image, seen.texts);
   }
 
-  #leads<K>(leaders: Map<K, number>, epoch: K, id: number, what: string): void {
-    const known = leaders.get(epoch) ?? id;
-    if (known !== id) throw new Violation("two nodes lead at once", `${what}: ${known} and ${id}`);
-    leaders.set(epoch, id);
-  }
-
-  #compareImage(name: string, image: MetadataImage): void {
+  #compareImage(name: string, image: MetadataImage, texts: ImageTexts): void {
     const { offset } = image.provenance;
     if (!this.#images.has(offset)) lookAtLeaders(image);
-    const text = JSON.stringify(imageRecords(image), (_, value: unknown) =>
-      typeof value === "bigint" ? `${value}n` : value,
-    );
-    const known = this.#images.get(offset) ?? text;
+    const pieces = texts.piecesOf(image);
+    const known = this.#images.get(offset);
     this.comparisons++;
-    if (known !== text) {
-      throw new Violation("the metadata differ", `${name} at ${offset}: ${text}\n  elsewhere: ${known}`);
+    if (known === undefined) this.#images.set(offset, pieces);
+    else if (!sameItems(known, pieces)) {
+      throw new Violation(
+        "the metadata differ",
+        `${name} at ${offset}: ${pieces.join()}\n  elsewhere: ${known.join()}`,
+      );
     }
-    this.#images.set(offset, text);
   }
 
   #lookAtPartitions({ id, name }: ClusterMachine, node: Node, { watermarks, stuck }: Seen): void {
     for (const partition of node.broker.topics.all()) {
-      const key = `${partition.topicId}/${partition.index}`;
-      const label = `${partition.topic}-${partition.index}`;
       // A new leader may not know yet how much is committed, and its followers take its high watermark as it is.
       if (partition.leader === undefined) continue;
-      const epoch = `${key}/${partition.leaderEpoch}`;
-      this.#leads(this.#partitionLeaders, epoch, id, `${label} in epoch ${partition.leaderEpoch}`);
-      const before = watermarks.get(epoch) ?? 0;
+      const key = this.#keyOf(partition);
+      const known = leads(this.#partitionLeaders, key, id);
+      if (known !== id) {
+        const detail = `${labelOf(partition)} in epoch ${partition.leaderEpoch}: ${known} and ${id}`;
+        throw new Violation("two nodes lead at once", detail);
+      }
+      const before = watermarks.get(key) ?? 0;
       const { highWatermark } = partition;
       if (highWatermark < before && this.#keeps(partition.topic)) {
-        throw new Violation("the end went back", `${name} ${label}: ${before}, then ${highWatermark}`);
+        const detail = `${name} ${labelOf(partition)}: ${before}, then ${highWatermark}`;
+        throw new Violation("the end went back", detail);
       }
-      watermarks.set(epoch, highWatermark);
-      this.#lookAtMinimum(`${name} ${label}`, epoch, partition, stuck);
+      if (highWatermark !== before) watermarks.set(key, highWatermark);
+      this.#lookAtMinimum(name, key, partition, stuck);
     }
   }
 
+  #keyOf(partition: Led): string {
+    const { topicId, index, leaderEpoch } = partition;
+    const known = this.#keys.get(partition);
+    if (known?.leaderEpoch === leaderEpoch) return known.key;
+    const key = `${topicId}/${index}/${leaderEpoch}`;
+    this.#keys.set(partition, { leaderEpoch, key });
+    return key;
+  }
+
   /** Checks that nothing is committed while the ISR is below `min.insync.replicas` (KIP-966). */
-  #lookAtMinimum(label: string, key: string, { leader, highWatermark }: Led, stuck: Seen["stuck"]): void {
-    if (leader?.isBelowMinimum !== true) return void stuck.delete(key);
+  #lookAtMinimum(name: string, key: string, partition: Led, stuck: Seen["stuck"]): void {
+    const { leader, highWatermark } = partition;
+    if (leader?.isBelowMinimum !== true) {
+      if (stuck.size > 0) stuck.delete(key);
+      return;
+    }
     const before = stuck.get(key);
     if (before?.[0] === leader.partitionEpoch && highWatermark > before[1]) {
-      const detail = `${label}: ${before[1]}, then ${highWatermark} with ${leader.isr.join()} in sync`;
+      const happened = `${before[1]}, then ${highWatermark} with ${leader.isr.join()} in sync`;
+      const detail = `${name} ${labelOf(partition)}: ${happened}`;
       throw new Violation("too few replicas committed records", detail);
     }
     stuck.set(key, [leader.partitionEpoch, highWatermark]);
@@ -169,22 +216,17 @@ export class ClusterWitness {
 
   /** Checks that each replica in sync has what its leader says is committed, where none has lost anything. */
   compareEnds(machines: readonly ClusterMachine[]): void {
-    const ends = new Map<string, Offset>();
-    const keyOf = ({ topicId, index, leaderEpoch }: Led, id: number): string =>
-      `${id}/${topicId}/${index}/${leaderEpoch}`;
-    for (const { node, id, isBroker } of machines) {
-      if (node === undefined || !isBroker) continue;
-      for (const partition of node.broker.topics.all()) ends.set(keyOf(partition, id), partition.endOffset);
-    }
+    const brokers = new Map<number, Node>();
+    for (const { node, id, isBroker } of machines) if (node !== undefined && isBroker) brokers.set(id, node);
     for (const { node, name, isBroker } of machines) {
       if (node === undefined || !isBroker) continue;
       for (const partition of node.broker.topics.all()) {
-        const { topic, index, highWatermark, leader } = partition;
+        const { highWatermark, leader } = partition;
         for (const replica of leader?.maximalIsr ?? []) {
-          const end = ends.get(keyOf(partition, replica)) ?? Infinity;
+          const end = endOf(brokers.get(replica), partition);
           if (end >= highWatermark) continue;
-          const detail = `${topic}-${index}: ${name} has committed to ${highWatermark}, ${replica} ends at ${end}`;
-          throw new Violation("a replica in sync lacks committed records", detail);
+          const detail = `${name} has committed to ${highWatermark}, ${replica} ends at ${end}`;
+          throw new Violation("a replica in sync lacks committed records", `${labelOf(partition)}: ${detail}`);
         }
       }
     }

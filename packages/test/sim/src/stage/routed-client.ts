@@ -183,5 +183,10 @@ function leaderKey({ topicData, topics }: Routed): string {
 /** True if any part of an answer has an error of `MOVED`. */
 function hasMoved(answer: unknown): boolean {
   if (typeof answer !== "object" || answer === null || ArrayBuffer.isView(answer)) return false;
-  return Object.entries(answer).some(([name, value]) => (name === "errorCode" && MOVED.has(value)) || hasMoved(value));
+  if (Array.isArray(answer)) return answer.some(hasMoved);
+  for (const name in answer) {
+    const value = (answer as Record<string, unknown>)[name];
+    if (typeof value === "object" ? hasMoved(value) : name === "errorCode" && MOVED.has(value)) return true;
+  }
+  return false;
 }

@@ -84,6 +84,9 @@ function applied(bytes: Uint8Array<ArrayBuffer>, size: number, change: Change): 
   return [target, Math.max(size, end)];
 }
 
+/** Paths of a disk whose names are kept. */
+const MOST_SPLITS = 4096;
+
 class DirectoryNode {
   live = new Map<string, Node>();
   durable = new Map<string, Node>();
@@ -126,6 +129,7 @@ export class SimDisk {
   readonly #root = new DirectoryNode();
   #names: NameChange[] = [];
   #locks = new Map<string, object>();
+  readonly #splits = new Map<string, readonly string[]>();
   #session: object = {};
 
   constructor(rng: Prng, world: DiskWorld) {
@@ -253,34 +257,53 @@ export class SimDisk {
     if (session !== this.#session) throw new DiskError("EIO", path, "the node has crashed");
   }
 
-  #walk(parts: readonly string[], path: string): Node {
+  /** Names in a path. The same few paths are asked for over and over. */
+  #split(path: string): readonly string[] {
+    let names = this.#splits.get(path);
+    if (names === undefined) {
+      if (this.#splits.size >= MOST_SPLITS) this.#splits.clear();
+      names = split(path);
+      this.#splits.set(path, names);
+    }
+    return names;
+  }
+
+  /** Node at the first `depth` names of a path, or the code with which the way there ends. */
+  #find(names: readonly string[], depth = names.length): Node | "ENOENT" | "ENOTDIR" {
     let node: Node = this.#root;
-    for (const part of parts) {
-      if (!(node instanceof DirectoryNode)) throw new DiskError("ENOTDIR", path, "not a directory");
-      const next = node.live.get(part);
-      if (next === undefined) throw new DiskError("ENOENT", path, "nothing there");
+    for (let i = 0; i < depth; i++) {
+      if (!(node instanceof DirectoryNode)) return "ENOTDIR";
+      const next = node.live.get(names[i] as string);
+      if (next === undefined) return "ENOENT";
       node = next;
     }
     return node;
   }
 
+  #walk(path: string, names: readonly string[], depth = names.length): Node {
+    const node = this.#find(names, depth);
+    if (node === "ENOTDIR") throw new DiskError(node, path, "not a directory");
+    if (node === "ENOENT") throw new DiskError(node, path, "nothing there");
+    return node;
+  }
+
   #directory(path: string): DirectoryNode {
-    const node = this.#walk(split(path), path);
+    const node = this.#walk(path, this.#split(path));
     if (!(node instanceof DirectoryNode)) throw new DiskError("ENOTDIR", path, "not a directory");
     return node;
   }
 
   #file(path: string): FileNode {
-    const node = this.#walk(split(path), path);
+    const node = this.#walk(path, this.#split(path));
     if (!(node instanceof FileNode)) throw new DiskError("EISDIR", path, "a directory");
     return node;
   }
 
   #parent(path: string): { directory: DirectoryNode; name: string } {
-    const parts = split(path);
-    const node = this.#walk(parts.slice(0, -1), path);
+    const names = this.#split(path);
+    const node = this.#walk(path, names, Math.max(0, names.length - 1));
     if (!(node instanceof DirectoryNode)) throw new DiskError("ENOTDIR", path, "its parent is not a directory");
-    return { directory: node, name: parts[parts.length - 1] ?? "" };
+    return { directory: node, name: names[names.length - 1] ?? "" };
   }
 
   #rewire(change: NameChange): void {
@@ -403,20 +426,14 @@ export class SimDisk {
   }
 
   #stat(path: string): DiskStat | undefined {
-    try {
-      const node = this.#walk(split(path), path);
-      return node instanceof DirectoryNode
-        ? { size: 0, directory: true, modified: 0 }
-        : { size: node.size, directory: false, modified: node.modified };
-    } catch (error) {
-      if (error instanceof DiskError) return undefined;
-      throw error;
-    }
+    const node = this.#find(this.#split(path));
+    if (node instanceof FileNode) return { size: node.size, directory: false, modified: node.modified };
+    return node instanceof DirectoryNode ? { size: 0, directory: true, modified: 0 } : undefined;
   }
 
   #makeDirectory(path: string): void {
     let directory = this.#root;
-    for (const name of split(path)) {
+    for (const name of this.#split(path)) {
       let next = directory.live.get(name);
       if (next === undefined) {
         next = new DirectoryNode();
@@ -496,6 +513,14 @@ function settleNames(change: NameChange): void {
 
 function settleAll(node: FileNode, covered: readonly Change[]): void {
   if (covered.length === 0) return;
+  const { unsynced } = node;
+  const last = covered.length - 1;
+  if (unsynced[0] === covered[0] && unsynced[last] === covered[last]) {
+    // Changes leave the list in their order or not at all, so what is covered is its beginning.
+    for (const change of covered) node.settle(change);
+    node.unsynced = unsynced.slice(covered.length);
+    return;
+  }
   // Another sync may have settled some of them meanwhile. The rest keep the order of writing.
   const still = new Set(covered);
   for (const change of node.unsynced) if (still.has(change)) node.settle(change);

@@ -1,5 +1,4 @@
 import {
-  concat,
   type Connection,
   type ConnectionHandler,
   crc32c,
@@ -24,6 +23,8 @@ export interface NetworkOptions {
 export interface NetworkWorld {
   after(delayMs: number, label: string, work: () => void): void;
   trace(line: string): void;
+  /** Takes note of a delivery of `length` bytes with the checksum `sum`; `way` is a line with its ends. */
+  traceData(way: string, length: number, sum: number): void;
 }
 
 /** Life of a node: from a start to the next crash. */
@@ -63,6 +64,7 @@ export class SimNetwork {
   /** Bounds of the delays that are added in a direction, in ms. */
   readonly #slow = new Map<string, readonly [low: number, high: number]>();
   readonly #open = new Set<Endpoint>();
+  #readBuffer = new Uint8Array(1 << 16);
   #nextPort = FIRST_EPHEMERAL;
 
   constructor(rng: Prng, world: NetworkWorld, options: NetworkOptions = {}) {
@@ -140,18 +142,25 @@ export class SimNetwork {
     }
   }
 
-  isCut(from: string, to: string): boolean {
-    return this.#cuts.has(way(from, to));
+  isCut(direction: string): boolean {
+    return this.#cuts.has(direction);
   }
 
-  latency(from?: string, to?: string): number {
+  /** Draws the delay of a delivery, in a direction or in one that is never slow. */
+  latency(direction = ""): number {
     const [low, high] = this.options.latencyMs;
-    const [least, most] = (from !== undefined && to !== undefined && this.#slow.get(way(from, to))) || NO_DELAY;
+    const [least, most] = this.#slow.get(direction) ?? NO_DELAY;
     return low + this.rng.next() * (high - low) + (most === 0 ? 0 : least + this.rng.next() * (most - least));
   }
 
   gone(end: Endpoint): void {
     this.#open.delete(end);
+  }
+
+  /** Memory for a delivery of up to `length` bytes. Like a real read buffer it is used again for the next one. */
+  readBuffer(length: number): Uint8Array {
+    if (this.#readBuffer.length < length) this.#readBuffer = new Uint8Array(length * 2);
+    return this.#readBuffer;
   }
 
   #listen(life: Life, host: string, wanted: number, accept: Binding["accept"]): Promise<Listener> {
@@ -175,10 +184,10 @@ export class SimNetwork {
     const target = LOCAL.has(to.host) ? life.node : to.host;
     const isSilent = (): boolean => {
       const isPaused = this.#bindings.get(`${target}:${to.port}`)?.life.held !== undefined;
-      return isPaused || this.isCut(life.node, target) || this.isCut(target, life.node);
+      return isPaused || this.isCut(way(life.node, target)) || this.isCut(way(target, life.node));
     };
     const label = `connect ${life.node} ${target}:${to.port}`;
-    const latency = this.latency(life.node, target);
+    const latency = this.latency(way(life.node, target));
     let left = to.timeoutMs - latency;
     let pause = FIRST_RETRY_MS;
     return new Promise((resolve, reject) => {
@@ -196,8 +205,8 @@ export class SimNetwork {
         const from = this.#nextPort++;
         const near = new Endpoint(this, life, { remoteHost: target, remotePort: to.port, localPort: from });
         const far = new Endpoint(this, binding.life, { remoteHost: life.node, remotePort: from, localPort: to.port });
-        near.peer = far;
-        far.peer = near;
+        near.meet(far);
+        far.meet(near);
         this.#open.add(near).add(far);
         far.handler = binding.accept(far);
         near.handler = open(near);
@@ -223,8 +232,13 @@ class Endpoint implements Connection {
   readonly localPort: number;
   readonly life: Life;
   peer!: Endpoint;
+  /** Direction in which this side sends, and the labels of what it does. */
+  #way = "";
+  #delivery = "";
+  #data = "";
   handler: ConnectionHandler | undefined;
   readonly #network: SimNetwork;
+  /** Chunks that have not been delivered. They are memory of the sender, which may not change before `sent`. */
   #queue: Uint8Array[] = [];
   #queued = 0;
   /** Bytes delivered so far. */
@@ -232,6 +246,10 @@ class Endpoint implements Connection {
   /** Callbacks to run when the bytes before `at` have been delivered. */
   #sent: { at: number; sent: () => void }[] = [];
   #moving = false;
+  readonly #arrive = (): void => {
+    this.#moving = false;
+    this.#deliver();
+  };
   #paused = false;
   #wantsDrain = false;
   #ending = false;
@@ -243,6 +261,16 @@ class Endpoint implements Connection {
     this.remoteHost = address.remoteHost;
     this.remotePort = address.remotePort;
     this.localPort = address.localPort;
+  }
+
+  /** Learns the other side. */
+  meet(peer: Endpoint): void {
+    const from = this.life.node;
+    const to = peer.life.node;
+    this.peer = peer;
+    this.#way = way(from, to);
+    this.#delivery = `deliver ${from} ${to}`;
+    this.#data = `data ${from} ${to}`;
   }
 
   write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
@@ -307,16 +335,12 @@ class Endpoint implements Connection {
   pump(): void {
     if (this.#moving || this.#closed || (this.#queued === 0 && !this.#ending)) return;
     this.#moving = true;
-    const label = `deliver ${this.life.node} ${this.peer.life.node}`;
-    this.#network.world.after(this.#network.latency(this.life.node, this.peer.life.node), label, () => {
-      this.#moving = false;
-      this.#deliver();
-    });
+    this.#network.world.after(this.#network.latency(this.#way), this.#delivery, this.#arrive);
   }
 
   #deliver(): void {
     const { peer } = this;
-    if (this.#closed || !this.life.alive || this.#network.isCut(this.life.node, peer.life.node)) return;
+    if (this.#closed || !this.life.alive || this.#network.isCut(this.#way)) return;
     if (this.life.held !== undefined || peer.life.held !== undefined) return;
     if (!peer.life.alive) {
       // Half open: silent until a probe finds that the peer does not know the connection.
@@ -326,8 +350,7 @@ class Endpoint implements Connection {
     if (this.#queued > 0) {
       if (peer.#paused || peer.#closed) return;
       const chunk = this.#take();
-      const sum = crc32c(chunk, 0, chunk.length);
-      this.#network.world.trace(`data ${this.life.node} ${peer.life.node} ${chunk.length} ${sum}`);
+      this.#network.world.traceData(this.#data, chunk.length, crc32c(chunk, 0, chunk.length));
       if (!peer.#ending) peer.handler?.onData(chunk);
       // A real read buffer is reused: overwriting it exposes handlers that keep a view.
       chunk.fill(0xee);
@@ -345,13 +368,27 @@ class Endpoint implements Connection {
 
   #take(): Uint8Array {
     const { rng, options } = this.#network;
-    const all = concat(this.#queue);
-    const length = rng.chance(options.splitChance) ? rng.int(1, all.length) : all.length;
-    this.#queue = length === all.length ? [] : [all.subarray(length)];
+    const all = this.#queued;
+    const length = rng.chance(options.splitChance) ? rng.int(1, all) : all;
+    const taken = this.#network.readBuffer(length);
+    let at = 0;
+    let whole = 0;
+    for (const chunk of this.#queue) {
+      const room = length - at;
+      if (chunk.length > room) {
+        taken.set(chunk.subarray(0, room), at);
+        this.#queue[whole] = chunk.subarray(room);
+        break;
+      }
+      taken.set(chunk, at);
+      at += chunk.length;
+      whole++;
+    }
+    this.#queue.splice(0, whole);
     this.#queued -= length;
     this.#taken += length;
     while ((this.#sent[0]?.at ?? Infinity) <= this.#taken) this.#sent.shift()?.sent();
-    return all.slice(0, length);
+    return taken.subarray(0, length);
   }
 
   #close(error: NetworkError | undefined): void {

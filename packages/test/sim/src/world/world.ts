@@ -2,16 +2,20 @@ import {
   type BlockCodecs,
   crc32c,
   type Env,
+  ignored,
   invariant,
   type LogFields,
   type Logger,
   type Millis,
   NetworkError,
+  type Timer,
 } from "@samsa/base";
 import { blockingHashes, nodeDigest, nodePattern, pureCodecs } from "@samsa/node";
+import { Digest } from "./digest.ts";
 import { type CrashOptions, SimDisk } from "./disk.ts";
+import { EventQueue } from "./event-queue.ts";
 import { type Life, type NetworkOptions, runOn, SimNetwork } from "./network.ts";
-import { mix, Prng } from "./prng.ts";
+import { Prng } from "./prng.ts";
 
 /** Options of a simulated world. */
 export interface WorldOptions {
@@ -37,21 +41,62 @@ export interface SimNode {
 }
 
 /**
- * Resolves when everything that the event before has set off is done. Nothing in a world waits for the system, so the
- * end of all promises is enough, and the loop of the process with its system calls is only gone through now and then.
+ * Calls `next` once all is done that the event before has set off. The reaction to a promise has to ask for it. Events
+ * never wait for the system, so the end of all promises is enough, and the loop of the process with its system calls is
+ * only gone through now and then.
  */
-function settled(events: number): Promise<void> {
-  return new Promise(resolve => (events % 1000 === 0 ? setImmediate(resolve) : process.nextTick(resolve)));
+function whenSettled(events: number, next: () => void): void {
+  if (events % 1000 === 0) setImmediate(next);
+  else process.nextTick(next);
+}
+
+/** Waiting call of `runFor` or `runUntil`. */
+interface Run {
+  readonly isOver: () => boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function hasEnded({ isOver, resolve, reject }: Run): boolean {
+  try {
+    if (!isOver()) return false;
+    resolve();
+  } catch (error) {
+    reject(error);
+  }
+  return true;
 }
 
 /** 2026-01-01. */
 const EPOCH: Millis = 1767225600000;
 
-interface Event {
-  readonly at: number;
-  readonly order: number;
-  readonly label: string;
-  readonly work: () => void;
+/** Pending call of a node. Its event comes in any case, and does nothing if the call is cancelled by then. */
+class NodeTimer implements Timer {
+  readonly #life: Life;
+  /** undefined once it is cancelled. */
+  #callback: (() => void) | undefined;
+
+  constructor(life: Life, callback: () => void) {
+    this.#life = life;
+    this.#callback = callback;
+  }
+
+  cancel(): void {
+    this.#callback = undefined;
+  }
+
+  /** Makes the call: later if the node is paused, never after its crash. False if nothing has been set off. */
+  run(): boolean {
+    const { held, alive } = this.#life;
+    if (!alive) return false;
+    if (held !== undefined) {
+      held.push(() => void this.run());
+      return false;
+    }
+    if (this.#callback === undefined) return false;
+    this.#callback();
+    return true;
+  }
 }
 
 interface Machine extends SimNode {
@@ -61,7 +106,7 @@ interface Machine extends SimNode {
 
 /**
  * Deterministic world. Everything is an event in one queue, ordered by virtual time, then by scheduling order. Between
- * two events all promise reactions run to completion: the world waits for a `setImmediate`, which Node runs only once
+ * two events all promise reactions run to completion: the world waits for a `process.nextTick`, which Node runs only once
  * the microtask queue is empty. Awaiting a fixed number of promises instead would cut off long chains. The code under
  * test can only await promises that this world resolves, so the world never waits for real I/O.
  */
@@ -72,12 +117,14 @@ export class World {
   readonly #options: WorldOptions;
   readonly #machines = new Map<string, Machine>();
   readonly #codecs: BlockCodecs = pureCodecs();
-  readonly #queue: Event[] = [];
+  readonly #queue = new EventQueue<NodeTimer | (() => void)>();
+  readonly #digest = new Digest();
+  readonly #settled = Promise.resolve();
+  /** Runs that are under way: usually one, but a test may wait for several things at a time. */
+  readonly #runs: Run[] = [];
   #now = 0;
   #order = 0;
   #events = 0;
-  #high = 0;
-  #low = 0;
 
   constructor(seed: number | string, options: WorldOptions = {}) {
     this.#seed = seed;
@@ -85,7 +132,11 @@ export class World {
     this.rng = this.fork("world");
     this.network = new SimNetwork(
       this.fork("network"),
-      { after: (delay, label, work) => this.#schedule(delay, label, work), trace: line => this.trace(line) },
+      {
+        after: (delay, label, work) => this.#schedule(delay, label, work),
+        trace: line => this.trace(line),
+        traceData: (way, length, sum) => this.#traceData(way, length, sum),
+      },
       options.network,
     );
   }
@@ -112,12 +163,23 @@ export class World {
 
   /** Hash of the trace so far: equal for equal seeds and programs. */
   hash(): string {
-    return this.#high.toString(16).padStart(8, "0") + this.#low.toString(16).padStart(8, "0");
+    return this.#digest.hash();
   }
 
   trace(line: string): void {
-    this.#high = mix(line, this.#high ^ 0x811c9dc5);
-    this.#low = mix(line, this.#low ^ this.#high ^ 0x1000193);
+    this.#digest.text(line);
+    this.#show(line);
+  }
+
+  /** Takes note of a delivery. Lines of the trace that are frequent become text only if somebody reads them. */
+  #traceData(way: string, length: number, sum: number): void {
+    this.#digest.text(way);
+    this.#digest.number(length);
+    this.#digest.number(sum);
+    if (this.#options.onTrace !== undefined) this.#show(`${way} ${length} ${sum}`);
+  }
+
+  #show(line: string): void {
     this.#options.onTrace?.(`${this.#now.toFixed(3)} ${line}`);
   }
 
@@ -177,9 +239,9 @@ export class World {
   /** Runs the events of the next `ms` milliseconds, and advances the time by `ms`. */
   async runFor(ms: number): Promise<void> {
     const until = this.#now + ms;
-    await settled(this.#events);
-    while ((this.#queue[0]?.at ?? Infinity) <= until) await this.#step();
-    this.#now = until;
+    await this.#play(() => (this.#queue.next()?.at ?? Infinity) > until);
+    // Another run may have gone on for longer.
+    this.#now = Math.max(this.#now, until);
   }
 
   /** Advances the time by `ms` without running events, like a suspended machine. Due events run afterwards. */
@@ -191,13 +253,13 @@ export class World {
   /** Runs until `holds` returns true. Throws after `limitMs` of virtual time, or if no event is left. */
   async runUntil(holds: () => boolean, limitMs = 60_000): Promise<void> {
     const end = this.#now + limitMs;
-    await settled(this.#events);
-    while (!holds()) {
-      const next = this.#queue[0];
+    await this.#play(() => {
+      if (holds()) return true;
+      const next = this.#queue.next();
       if (next === undefined) throw new Error(`seed ${this.#seed}: nothing left to happen at ${this.#now} ms`);
       if (next.at > end) throw new Error(`seed ${this.#seed}: not within ${limitMs} ms`);
-      await this.#step();
-    }
+      return false;
+    });
   }
 
   /** Runs until `work` has settled, and returns its result. */
@@ -211,25 +273,72 @@ export class World {
 
   /** Runs until no event is left. Throws after `maxEvents`, since recurring timers would run forever. */
   async runIdle(maxEvents = 1_000_000): Promise<void> {
-    await settled(this.#events);
-    for (let left = maxEvents; this.#queue.length > 0; left--) {
-      if (left === 0) throw new Error(`seed ${this.#seed}: still busy after ${maxEvents} events`);
-      await this.#step();
+    let left = maxEvents;
+    await this.#play(() => {
+      if (this.#queue.next() === undefined) return true;
+      if (left-- === 0) throw new Error(`seed ${this.#seed}: still busy after ${maxEvents} events`);
+      return false;
+    });
+  }
+
+  /** Runs events, each when all is done that the one before has set off, until `isOver` returns true or throws. */
+  #play(isOver: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#runs.push({ isOver, resolve, reject });
+      if (this.#runs.length === 1) this.#goOn();
+    });
+  }
+
+  /** Ends the runs that are over; true if there were any. */
+  #endRuns(): boolean {
+    const before = this.#runs.length;
+    for (let i = 0; i < this.#runs.length; ) {
+      if (hasEnded(this.#runs[i] as Run)) this.#runs.splice(i, 1);
+      else i++;
     }
+    return this.#runs.length < before;
   }
 
-  async #step(): Promise<void> {
-    const event = pop(this.#queue);
-    if (event === undefined) return;
-    this.#now = Math.max(this.#now, event.at);
+  /** Has the next event happen once all reactions to promises have run. */
+  #goOn(): void {
+    // Node runs all callbacks of `nextTick` before any reaction, and those that a reaction asks for after the last one.
+    this.#settled.then(this.#settle, ignored("the promise is resolved from the beginning"));
+  }
+
+  readonly #settle = (): void => whenSettled(this.#events, this.#next);
+
+  readonly #next = (): void => {
+    // An event that sets off nothing leaves nothing to wait for.
+    for (let isBusy = false; !isBusy; ) {
+      if (this.#endRuns()) break;
+      try {
+        isBusy = this.#step() || this.#events % 1000 === 0;
+      } catch (error) {
+        for (const run of this.#runs.splice(0)) run.reject(error);
+        return;
+      }
+    }
+    if (this.#runs.length > 0) this.#goOn();
+  };
+
+  /** Runs the next event. False if it sets off nothing. */
+  #step(): boolean {
+    const event = this.#queue.pop();
+    if (event === undefined) return false;
+    const { at, label, work } = event;
+    this.#now = Math.max(this.#now, at);
     this.#events++;
-    this.trace(`${event.at} ${event.label}`);
-    event.work();
-    await settled(this.#events);
+    this.#digest.number(at);
+    this.#digest.text(label);
+    if (this.#options.onTrace !== undefined) this.#show(`${at} ${label}`);
+    if (work instanceof NodeTimer) return work.run();
+    work();
+    return true;
   }
 
-  #schedule(delayMs: number, label: string, work: () => void): void {
-    push(this.#queue, { at: this.#now + Math.max(0, delayMs), order: this.#order++, label, work });
+  #schedule(delayMs: number, label: string, work: NodeTimer | (() => void)): void {
+    const at = this.#now + Math.max(0, delayMs);
+    this.#queue.push({ at, order: this.#order++, label, work }, at === this.#now);
   }
 
   #wall(name: string): number {
@@ -239,30 +348,17 @@ export class World {
 
   #env(name: string, disk: SimDisk, life: Life): Env {
     const rng = this.fork(`random/${name}/${this.#order}`);
-    const whileAlive = (callback: () => void, cancelled: () => boolean) => () => {
-      runOn(life, () => {
-        if (!cancelled()) callback();
-      });
-    };
+    const labels = { timer: `${name} timer`, soon: `${name} soon` };
     return {
       clock: { now: () => this.#wall(name), monotonic: () => this.#now },
       timers: {
         after: (delayMs, callback) => {
-          let cancelled = false;
-          this.#schedule(
-            delayMs,
-            `${name} timer`,
-            whileAlive(callback, () => cancelled),
-          );
-          return { cancel: () => void (cancelled = true) };
+          const timer = new NodeTimer(life, callback);
+          this.#schedule(delayMs, labels.timer, timer);
+          return timer;
         },
         hold: () => ({ cancel: () => undefined }),
-        soon: callback =>
-          this.#schedule(
-            0,
-            `${name} soon`,
-            whileAlive(callback, () => false),
-          ),
+        soon: callback => this.#schedule(0, labels.soon, new NodeTimer(life, callback)),
       },
       random: { bytes: length => rng.bytes(length), next: () => rng.next() },
       disk: disk.mount(),
@@ -284,39 +380,4 @@ export class World {
       this.trace(`${name} ${level} ${message}${fields === undefined ? "" : ` ${JSON.stringify(fields)}`}`);
     return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
   }
-}
-
-const earlier = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
-
-/** Pushes onto a binary heap, earliest event first. */
-function push(heap: Event[], event: Event): void {
-  let at = heap.length;
-  heap.push(event);
-  while (at > 0) {
-    const up = (at - 1) >> 1;
-    const parent = heap[up] as Event;
-    if (!earlier(event, parent)) break;
-    heap[at] = parent;
-    at = up;
-  }
-  heap[at] = event;
-}
-
-function pop(heap: Event[]): Event | undefined {
-  const first = heap[0];
-  const last = heap.pop();
-  if (last === undefined || heap.length === 0) return first;
-  let at = 0;
-  for (;;) {
-    const left = at * 2 + 1;
-    if (left >= heap.length) break;
-    const isRight = left + 1 < heap.length && earlier(heap[left + 1] as Event, heap[left] as Event);
-    const child = isRight ? left + 1 : left;
-    const event = heap[child] as Event;
-    if (!earlier(event, last)) break;
-    heap[at] = event;
-    at = child;
-  }
-  heap[at] = last;
-  return first;
 }
