@@ -13,6 +13,7 @@ import {
   type ShareConsumerParts,
   type ShareRecord,
 } from "../src/index.ts";
+import { Demand } from "../src/share/demand.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -444,6 +445,22 @@ describe("handlers", () => {
     expect(await run(failed)).toBe("Error: no rule");
     expect((await take(consumer.records(), 1, LOCK_MS / 2))[0].deliveryCount).toBe(2);
   });
+});
+
+test("the number of records to fetch follows the pace of the handlers", () => {
+  const demand = new Demand(2, 50);
+  const counts: number[] = [];
+  let now = 0;
+  const batch = (lastsMs: number): void => {
+    // Asked several times before the records come, as after each wake.
+    for (let i = 0; i < 3; i++) counts.push(demand.next(now));
+    demand.came(now);
+    demand.came(now + 1);
+    now += lastsMs;
+  };
+  for (const lasts of [100, 100, 100, 100, 1000, 5000, 5000, 5000, 5000, 5000, 5000]) batch(lasts);
+  expect(counts.filter((_, i) => i % 3 === 0)).toEqual([8, 16, 32, 50, 50, 50, 25, 13, 7, 4, 2]);
+  expect(counts.every((count, i) => count === counts[3 * Math.floor(i / 3)])).toBe(true);
 });
 
 describe("mistakes", () => {
