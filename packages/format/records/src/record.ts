@@ -50,18 +50,15 @@ export class RecordCursor {
    * Moves before the first record of the current batch of `batch`, and decompresses it into `output`, by default into
    * memory of its own. Throws `MalformedError`, or the errors of the codec.
    */
-  open(
-    batch: BatchCursor,
-    codecs: BlockCodecs,
-    output: DecompressionBuffer = new DecompressionBuffer(DECOMPRESSED_LIMIT),
-  ): this {
+  open(batch: BatchCursor, codecs: BlockCodecs, output?: DecompressionBuffer): this {
     const codec = batch.codec;
     if (codec === 0) {
       this.bytes = batch.bytes;
       this.position = batch.at + HEADER_SIZE;
       this.end = batch.end;
     } else {
-      this.bytes = decompressInto(codec, batch.bytes.subarray(batch.at + HEADER_SIZE, batch.end), codecs, output);
+      const compressed = batch.bytes.subarray(batch.at + HEADER_SIZE, batch.end);
+      this.bytes = decompressInto(codec, compressed, codecs, output ?? new DecompressionBuffer(DECOMPRESSED_LIMIT));
       this.position = 0;
       this.end = this.bytes.length;
     }

@@ -1,6 +1,7 @@
 import { type Http, type HttpRequest, type HttpResponse, NetworkError } from "@samsa/base";
-import * as http from "node:http";
-import * as https from "node:https";
+import type * as http from "node:http";
+import type * as https from "node:https";
+import { requiredModule } from "../optional.ts";
 import { connectionError, secureConnectOptions } from "./tls.ts";
 
 /** Size of the largest response. */
@@ -31,8 +32,9 @@ function gathered(response: http.IncomingMessage): Promise<HttpResponse> {
 function send(request: HttpRequest): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
     const url = new URL(request.url);
-    const make = url.protocol === "https:" ? https.request : http.request;
-    const sent = make(url, requestOptions(url, request), response => {
+    // Loaded when needed: with TLS the two take megabytes, and most processes make no web request.
+    const module = url.protocol === "https:" ? "node:https" : "node:http";
+    const sent = requiredModule<typeof https>(module).request(url, requestOptions(url, request), response => {
       gathered(response).then(resolve, reject);
     });
     const timer = setTimeout(() => {

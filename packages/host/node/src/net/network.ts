@@ -10,7 +10,8 @@ import {
 import { lookup } from "node:dns/promises";
 import * as net from "node:net";
 import { hostname } from "node:os";
-import * as tls from "node:tls";
+import type * as tls from "node:tls";
+import { requiredModule } from "../optional.ts";
 import { connectionError, secureConnectOptions } from "./tls.ts";
 
 /** Limits of connections. */
@@ -226,7 +227,12 @@ function secureSocket(to: {
   readonly options: object;
 }): net.Socket {
   const { host, port, secure, options } = to;
-  return tls.connect({ ...options, ...secureConnectOptions(host, secure), host, port });
+  return requiredModule<typeof tls>("node:tls").connect({
+    ...options,
+    ...secureConnectOptions(host, secure),
+    host,
+    port,
+  });
 }
 
 /**

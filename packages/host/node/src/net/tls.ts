@@ -8,7 +8,8 @@ import {
 } from "@samsa/base";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { type ConnectionOptions, createSecureContext, type SecureContext } from "node:tls";
+import type { ConnectionOptions, SecureContext } from "node:tls";
+import { requiredModule } from "../optional.ts";
 
 /** Error codes of OpenSSL and Node, by their faults. */
 const CODES: { readonly [F in TlsFault]?: readonly string[] } = {
@@ -112,7 +113,8 @@ function secureContext(options: TlsOptions): SecureContext {
   } as const;
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   try {
-    return createSecureContext(present);
+    // Loaded when needed, since it takes megabytes.
+    return requiredModule<typeof import("node:tls")>("node:tls").createSecureContext(present);
   } catch (error) {
     const { message } = error as Error;
     throw new TlsError("INVALID_OPTIONS", codeOf(error), `the certificates and keys cannot be used: ${message}`);
