@@ -18,7 +18,7 @@ import { BrokerLifecycle } from "./lifecycle/broker-lifecycle.ts";
 import { ProducerIds } from "./lifecycle/producer-ids.ts";
 import { Judging, type RemoteJudge } from "./limits/judging.ts";
 import type { Quotas } from "./quotas/quotas.ts";
-import type { ReplicationQuota } from "./quotas/replication-quota.ts";
+import { copyQuota, type ReplicationQuota } from "./quotas/replication-quota.ts";
 import type { FollowerWaits } from "./replica/replica-session.ts";
 import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
 import { aliveNode, aliveNodes, type BrokerNode } from "./metadata/broker-nodes.ts";
@@ -77,6 +77,8 @@ interface BrokerRoleParts {
   readonly turn: Turn;
   readonly plan: ListenerPlan;
   readonly channels: ControllerChannels;
+  /** Ends the node, for a reason. */
+  readonly halt: (why: string) => void;
 }
 
 /** Interval of flushes, removals and checkpoints. */
@@ -150,6 +152,7 @@ export class BrokerRole {
       channel: channels.heartbeat,
       metadataOffset,
       complaint: () => shared.quorum.complaint,
+      halt: options.halt,
     });
     const brokerEpoch = () => this.#lifecycle.brokerEpoch;
     this.#assignments = new Assignments({ nodeId, brokerEpoch, channel: channels.assignments });
@@ -158,6 +161,10 @@ export class BrokerRole {
     this.#cleaner = new LogCleaner({ env, dirs: () => dirs.live, settings: () => cleanerSettings(this.config) });
     this.moves = new Moves({
       env,
+      throttle: {
+        quota: copyQuota(env.clock, () => this.config),
+        backoffMs: () => this.config["replica.fetch.backoff.ms"],
+      },
       assign: placed => this.#assignments.report([placed]),
       settled: () => dirs.anyOffline && this.#lifecycle.heartbeat(),
     });
@@ -480,7 +487,7 @@ export class BrokerRole {
     this.topics.failOffline();
     this.moves.cancelFailed();
     for (const shards of [this.groups, this.transactions, this.shares.states]) shards.resignOffline();
-    if (isTold) this.#lifecycle.heartbeat();
+    if (isTold) this.#lifecycle.directoriesFailed();
   }
 
   /** Endpoint of an unfenced broker for a listener. */

@@ -181,6 +181,7 @@ export class Node {
       },
       turn: this.#turn,
       plan: this.#plan.broker,
+      halt: why => this.#halt(why),
     });
     this.#addGauges();
     await this.#broker.start();

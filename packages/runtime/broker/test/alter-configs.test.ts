@@ -106,7 +106,6 @@ describe("settings that have no effect", () => {
     ["1", "num.recovery.threads.per.data.dir", "4"],
     ["", "background.threads", "11"],
     ["", "max.connection.creation.rate", "10"],
-    ["1", "replica.alter.log.dirs.io.max.bytes.per.second", "1000"],
     ["1", "my.plugin.setting", "x"],
     ["1", "listener.name.plaintext.ssl.keystore.location", "/x"],
     ["", "listener.name.plaintext.num.network.threads", "4"],

@@ -184,6 +184,44 @@ describe("AlterReplicaLogDirs", () => {
     await again.until(() => again.assigned("t")[0] === "b");
   });
 
+  test("copies no faster than the setting says, which may be changed, and stops at once meanwhile", async () => {
+    const bench = await Bench.start({ "replica.fetch.backoff.ms": "10" });
+    await bench.create("t", 2);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    await fill(bench, 40, 500_000);
+    const throttle = async (value: string): Promise<string> => {
+      const configs = [{ name: "replica.alter.log.dirs.io.max.bytes.per.second", configOperation: 0, value }];
+      const resources = [{ resourceType: 4, resourceName: "", configs }];
+      const { responses } = await bench.wire.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
+      return errorOf(responses[0].errorCode).name;
+    };
+    expect(await throttle("1000")).toBe("NONE");
+    const lag = async (): Promise<number> => {
+      const [, b] = await describeDirs(bench, [{ topic: "t", partitions: [0] }]);
+      return Number(b.topics[0].partitions[0].offsetLag);
+    };
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    await expect.poll(lag).toBeLessThan(40);
+    const first = await lag();
+    expect(first).toBeGreaterThan(20);
+    for (let turn = 0; turn < 10; turn++) await new Promise(resolve => setTimeout(resolve, 10));
+    expect([await lag(), home(bench)]).toEqual([first, path("a")]);
+    // A partition that is not moved is served as ever, and so is the one that is.
+    expect([await bench.produce("t", 0), await bench.produce("t", 1)]).toEqual(["NONE", "NONE"]);
+    await bench.stop();
+    const again = await Bench.start({ "replica.fetch.backoff.ms": "10" });
+    const copied = async (): Promise<boolean> => {
+      const [, b] = await describeDirs(again, [{ topic: "t", partitions: [0] }]);
+      return b.topics[0].partitions[0].isFutureKey;
+    };
+    expect(await copied()).toBe(true);
+    const configs = [{ name: "replica.alter.log.dirs.io.max.bytes.per.second", configOperation: 1, value: null }];
+    const resources = [{ resourceType: 4, resourceName: "", configs }];
+    await again.wire.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
+    await again.until(() => home(again) === path("b"));
+    expect(offsets(again)).toEqual(upTo(41));
+  });
+
   test("a move to where the log is ends the one under way; a third directory takes over", async () => {
     const bench = await Bench.start({ "log.dirs": `${path("a")},${path("b")},${path("c")}` });
     await bench.create("t", 1);

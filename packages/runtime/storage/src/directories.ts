@@ -13,7 +13,7 @@ import type { LogConfig } from "@samsa/log";
 import { type LogDir, LogDirError, META, openLogDir } from "./directory.ts";
 import { adviceOf, readWhole } from "./files.ts";
 import type { PartitionLog } from "./log.ts";
-import { type MetaProperties, readMetaProperties } from "./properties.ts";
+import { META_VERSIONS, readMetaProperties } from "./properties.ts";
 
 /** Directories of a node and the settings of the logs in them. */
 export interface LogDirsOptions {
@@ -121,6 +121,7 @@ export class LogDirs {
         );
       }
       if (meta?.clusterId === undefined) continue;
+      checkOwner(path, meta);
       formatted ??= { path, clusterId: meta.clusterId };
       if (meta.clusterId !== formatted.clusterId) {
         throw new LogDirError(
@@ -144,7 +145,10 @@ export class LogDirs {
     return formatted?.clusterId;
   }
 
-  private look(path: string): { meta?: Partial<MetaProperties> | undefined; hasMetadata: boolean } {
+  private look(path: string): {
+    meta?: ReturnType<typeof readMetaProperties> | undefined;
+    hasMetadata: boolean;
+  } {
     try {
       const bytes = readWhole(this.env.disk, `${path}/${META}`);
       const hasMetadata = this.env.disk.stat(`${path}/${this.options.metadataTopic}-0`) !== undefined;
@@ -296,6 +300,17 @@ export class LogDirs {
     const ends = await Promise.allSettled([...this.everyDir()].map(dir => dir.close(brokerEpoch)));
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
+}
+
+/** Throws unless the file of a directory is of a version that this release knows, and names the directory's node. */
+function checkOwner(path: string, { version, nodeId }: ReturnType<typeof readMetaProperties>): void {
+  if (!META_VERSIONS.includes(version)) {
+    const known = META_VERSIONS.join(" and ");
+    throw new LogDirError(`${path}/${META} has version ${version}, but this release knows versions ${known} only.`);
+  }
+  if (nodeId !== undefined) return;
+  const name = version === "0" ? "broker.id" : "node.id";
+  throw new LogDirError(`${path}/${META} has version ${version} and no ${name}: restore the file from a copy.`);
 }
 
 /** Result of `work`; undefined if the disk fails, which takes the directory offline. */

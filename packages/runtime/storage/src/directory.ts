@@ -210,7 +210,7 @@ export class LogDir implements LogHome<PartitionLog> {
     const directoryId = known?.directoryId ?? options.directoryId ?? randomUuid(length => env.random.bytes(length));
     const meta = { clusterId, nodeId: options.nodeId, directoryId };
     if (known?.directoryId === undefined || known.nodeId === undefined) {
-      replaceFile(env.disk, `${path}/${META}`, writeMetaProperties(meta), true);
+      replaceFile(env.disk, `${path}/${META}`, writeMetaProperties(meta, known?.version), true);
     }
     return meta;
   }

@@ -7,7 +7,10 @@ export interface MetaProperties {
   readonly directoryId: Uuid;
 }
 
-/** Reads `meta.properties`; missing properties are left out. */
+/** Versions of `meta.properties`: in version 0, with which clusters with ZooKeeper began, the node is `broker.id`. */
+export const META_VERSIONS: readonly string[] = ["0", "1"];
+
+/** Reads `meta.properties`; missing properties are left out. A file that names no version has version 0. */
 export function readMetaProperties(bytes: Uint8Array): Partial<MetaProperties> & { readonly version: string } {
   const found = new Map<string, string>();
   for (const line of fromUtf8(bytes).split("\n")) {
@@ -16,20 +19,22 @@ export function readMetaProperties(bytes: Uint8Array): Partial<MetaProperties> &
     if (at > 0) found.set(line.slice(0, at).trim(), line.slice(at + 1).trim());
   }
   const clusterId = found.get("cluster.id");
-  const nodeId = found.get("node.id");
+  const version = found.get("version") ?? "0";
+  const nodeId = found.get(version === "0" ? "broker.id" : "node.id");
   const directoryId = found.get("directory.id");
   return {
-    version: found.get("version") ?? "0",
+    version,
     ...(clusterId === undefined ? {} : { clusterId }),
     ...(nodeId === undefined ? {} : { nodeId: Number(nodeId) }),
     ...(directoryId === undefined ? {} : { directoryId: directoryId as Uuid }),
   };
 }
 
-/** Bytes of a `meta.properties` file, version 1. */
-export function writeMetaProperties(meta: MetaProperties): Uint8Array {
+/** Bytes of a `meta.properties` file, of version 1 by default. */
+export function writeMetaProperties(meta: MetaProperties, version = "1"): Uint8Array {
   const { clusterId, nodeId, directoryId } = meta;
-  return utf8(`version=1\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${directoryId}\n`);
+  const node = version === "0" ? "broker.id" : "node.id";
+  return utf8(`version=${version}\ncluster.id=${clusterId}\n${node}=${nodeId}\ndirectory.id=${directoryId}\n`);
 }
 
 /** Broker epoch in a marker of a clean shutdown; older releases wrote an empty file or a plain number. */

@@ -215,6 +215,12 @@ export const brokerConfigs = configSpecs({
     nonEmpty: true,
     doc: "Directories of the data when log.dirs is absent.",
   },
+  "log.dir.failure.timeout.ms": {
+    type: "long",
+    default: "30000",
+    min: 1,
+    doc: "Time within which the controller must hear of a failed directory, in ms; else this broker ends.",
+  },
   "log.dirs": { type: "list", default: null, nonEmpty: true, doc: "Directories of the data." },
   "log.flush.interval.messages": {
     type: "long",

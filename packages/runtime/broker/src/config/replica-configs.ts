@@ -1,7 +1,20 @@
 import { configSpecs } from "@samsa/base";
+import { LONG_MAX } from "./topic-configs.ts";
 
 /** Settings of replication (`ReplicationConfigs`). */
 export const replicaConfigs = configSpecs({
+  "alter.log.dirs.replication.quota.window.num": {
+    type: "int",
+    default: "11",
+    min: 1,
+    doc: "Windows over which the rate of copies between directories is measured.",
+  },
+  "alter.log.dirs.replication.quota.window.size.seconds": {
+    type: "int",
+    default: "1",
+    min: 1,
+    doc: "Length of each window, in seconds.",
+  },
   "num.replica.fetchers": {
     type: "int",
     default: "1",
@@ -9,11 +22,18 @@ export const replicaConfigs = configSpecs({
     update: "cluster-wide",
     doc: "Fetches from each broker that are under way at a time; a change counts for partitions that change their leader.",
   },
+  "replica.alter.log.dirs.io.max.bytes.per.second": {
+    type: "long",
+    update: "cluster-wide",
+    default: LONG_MAX,
+    min: 0,
+    doc: "Bytes per second that moves of partitions between the directories of this broker may copy.",
+  },
   "replica.fetch.backoff.ms": {
     type: "int",
     default: "1000",
     min: 0,
-    doc: "Time after which a follower fetches a partition again after an error, in ms.",
+    doc: "Time after which a follower fetches a partition again after an error, or a throttled copy between directories goes on, in ms.",
   },
   "replica.fetch.max.bytes": {
     type: "int",

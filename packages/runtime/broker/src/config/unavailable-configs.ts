@@ -6,8 +6,6 @@ import { type AnyConfigSpec, type ConfigSpecs, type ConfigType, invariant, type 
  */
 const TABLE = `
 alter.config.policy.class.name | class | null
-alter.log.dirs.replication.quota.window.num | int | 11 | 1..
-alter.log.dirs.replication.quota.window.size.seconds | int | 1 | 1..
 authorizer.class.name | string | ""
 background.threads | int | 10 | 1.. | cluster-wide
 client.quota.callback.class | class | null
@@ -67,7 +65,6 @@ internal.metadata.log.segment.bytes | int | null
 internal.metadata.max.batch.size.in.bytes | int | 8388608
 kafka.metrics.polling.interval.secs | int | 10 | 1..
 kafka.metrics.reporters | list | ""
-log.dir.failure.timeout.ms | long | 30000 | 1..
 log.flush.start.offset.checkpoint.interval.ms | int | 60000 | 0..
 log.initial.task.delay.ms | long | 30000 | 0..
 log.local.retention.bytes | long | -2 | -2.. | cluster-wide
@@ -116,7 +113,6 @@ remote.log.storage.manager.class.name | string | null | nonempty
 remote.log.storage.manager.class.path | string | null
 remote.log.storage.manager.impl.prefix | string | rsm.config. | nonempty
 remote.log.storage.system.enable | boolean | false
-replica.alter.log.dirs.io.max.bytes.per.second | long | 9223372036854775807 | 0.. | cluster-wide
 replica.socket.receive.buffer.bytes | int | 65536
 sasl.client.callback.handler.class | class | null
 sasl.enabled.mechanisms | list | GSSAPI | | per-broker

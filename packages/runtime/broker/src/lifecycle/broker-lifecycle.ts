@@ -33,6 +33,8 @@ interface Host {
   readonly metadataOffset: () => Offset;
   /** Reason why a replica of the metadata log refuses this node, if there is one: then no controller is found. */
   readonly complaint: () => string | undefined;
+  /** Ends this node: it cannot tell the controller what it must know. */
+  readonly halt: (why: string) => void;
 }
 
 const { code: REQUEST_TIMED_OUT } = Errors.REQUEST_TIMED_OUT;
@@ -92,6 +94,8 @@ export class BrokerLifecycle implements MetadataPublisher {
   readonly #stopped = milestone();
   #timer: Timer | undefined;
   #silence: Timer | undefined;
+  /** Failed directories, with the time limit of those that the controller has not heard of. */
+  readonly #failed = new Map<Uuid, Timer | undefined>();
   #isWaiting = false;
   /** True if something has changed since the request that waits for its reply. */
   #isNews = false;
@@ -129,6 +133,29 @@ export class BrokerLifecycle implements MetadataPublisher {
     if (this.#isReady) this.#communicate();
   }
 
+  /**
+   * Tells the controller of directories that have failed. It would go on to have them led here, so that this node ends if
+   * the controller does not hear of one within `log.dir.failure.timeout.ms`.
+   */
+  directoriesFailed(): void {
+    const { env, dirs, config, halt } = this.#host;
+    for (const id of dirs.offlineIds) {
+      if (this.#failed.has(id)) continue;
+      const limitMs = config["log.dir.failure.timeout.ms"];
+      const late = (): void =>
+        halt(`no controller has heard within ${limitMs} ms that the log directory ${id} has failed`);
+      this.#failed.set(id, env.timers.after(limitMs, late));
+    }
+    this.heartbeat();
+  }
+
+  #told(ids: readonly Uuid[]): void {
+    for (const id of ids) {
+      this.#failed.get(id)?.cancel();
+      this.#failed.set(id, undefined);
+    }
+  }
+
   /** Has the controller move leaders away; resolves once it has, or if it does not answer for `SILENCE_MS`. */
   async stop(): Promise<void> {
     if (this.#state !== "RUNNING") return this.close();
@@ -151,6 +178,7 @@ export class BrokerLifecycle implements MetadataPublisher {
   /** Sends no more requests. */
   close(): void {
     this.#timer?.cancel();
+    for (const timer of this.#failed.values()) timer?.cancel();
     if (this.#state !== "STOPPED") this.#enter("STOPPED");
     this.#stopped.reach();
     const error = new Error("this broker stops");
@@ -230,6 +258,7 @@ export class BrokerLifecycle implements MetadataPublisher {
       cordonedLogDirs: this.#isReady ? dirs.cordonedIds : null,
     });
     const { errorCode, isFenced, shouldShutDown } = await channel.call("BrokerHeartbeat", request);
+    if (errorCode === 0) this.#told(request.offlineLogDirs);
     if (errorCode !== 0) env.logger.warn("the controller refuses a heartbeat", { error: errorOf(errorCode).name });
     else if (this.#state === "STOPPING" && shouldShutDown) this.#stopped.reach();
     else if (this.#state === "STOPPING") {

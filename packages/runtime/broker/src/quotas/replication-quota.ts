@@ -1,4 +1,5 @@
 import type { BrokerId, Clock, PartitionIndex } from "@samsa/base";
+import type { BrokerConfig } from "../config/configs.ts";
 import type { QuotaWindows } from "./quotas.ts";
 
 /**
@@ -46,6 +47,16 @@ export class ReplicationQuota {
     const { count, ms } = this.#windows;
     while (this.#samples[0] !== undefined && now - this.#samples[0].start >= count * ms) this.#samples.shift();
   }
+}
+
+/** Limit on the copies of moves between the directories of a broker (KIP-113), which has no list of replicas. */
+export function copyQuota(clock: Pick<Clock, "monotonic">, config: () => BrokerConfig): ReplicationQuota {
+  const {
+    "alter.log.dirs.replication.quota.window.num": count,
+    "alter.log.dirs.replication.quota.window.size.seconds": seconds,
+  } = config();
+  const limit = (): number => config()["replica.alter.log.dirs.io.max.bytes.per.second"];
+  return new ReplicationQuota(clock, { count, ms: seconds * 1000 }, limit);
 }
 
 /** True if a value of `leader.` or `follower.replication.throttled.replicas` names the replica of a broker. */

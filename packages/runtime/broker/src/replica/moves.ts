@@ -5,9 +5,11 @@ import {
   guard,
   type PartitionIndex,
   type PreviousStates,
+  type Timer,
   type Uuid,
 } from "@samsa/base";
 import { type LogDir, LogMove, type PartitionLog } from "@samsa/storage";
+import type { ReplicationQuota } from "../quotas/replication-quota.ts";
 import { logOf, type Partition } from "./partition.ts";
 
 /** A replica of this broker and its directory. */
@@ -28,6 +30,14 @@ export interface MovesHost {
   assign(placed: Placed): Promise<void>;
   /** `unsettled` has become smaller. */
   settled(): void;
+  /**
+   * Limit on the bytes per second of all copies, and the pause of a copy above it, in ms
+   * (`replica.alter.log.dirs.io.max.bytes.per.second`, `replica.fetch.backoff.ms`); undefined: no limit.
+   */
+  readonly throttle?: {
+    readonly quota: Pick<ReplicationQuota, "isExceeded" | "record">;
+    readonly backoffMs: () => number;
+  };
 }
 
 /** State of a move (`ReplicaAlterLogDirsThread.ReassignmentState`). */
@@ -70,6 +80,8 @@ export class Moves {
   /** Moves, cancelled ones too, of which the metadata may name the copy's directory before the replica is there. */
   readonly #unsettled = new Set<Move>();
   #running: Promise<void> | undefined;
+  /** Pause of the copy that runs, while it is above the limit. */
+  #pause: { readonly timer: Timer; readonly end: () => void } | undefined;
   #closed = false;
 
   constructor(host: MovesHost) {
@@ -125,6 +137,7 @@ export class Moves {
     if (move === undefined) return;
     this.#moves.delete(partition);
     enter(move, "CANCELLED");
+    this.#endPause();
     move.work.cancel();
     move.work.copy.delete();
     // A request that is under way is followed by one that takes it back.
@@ -145,6 +158,7 @@ export class Moves {
     if (move === undefined) return;
     this.#moves.delete(partition);
     enter(move, "CANCELLED");
+    this.#endPause();
     move.work.cancel();
     this.#settle(move);
   }
@@ -224,7 +238,7 @@ export class Moves {
       move.isTold = false;
     }
     work.align();
-    if (!(await this.#catchUp(move))) return;
+    if (!(await this.#catchUp(move, "throttled"))) return;
     await work.secure();
     if (!this.#goesOn(move)) return;
     await this.#assigning(move, async assign => {
@@ -238,9 +252,9 @@ export class Moves {
       // Records appended during a flush are not acknowledged yet; copy and flush them too. A power cut after the rename may
       // leave both logs, and the start then needs a copy that has all that is in the files of the old log.
       for (let flushes = 0; flushes === 0 || (work.isBehind && flushes < MOST_FLUSHES); flushes++) {
-        if (!(await this.#catchUp(move))) return;
+        if (!(await this.#catchUp(move, "held"))) return;
       }
-      while (work.step());
+      while (this.#step(move));
       work.swap();
       enter(move, "SWAPPED");
       this.#settle(move);
@@ -254,12 +268,18 @@ export class Moves {
     work.source.delete();
   }
 
-  /** Copies all records and flushes them; false if the move has been cancelled. */
-  async #catchUp(move: Move): Promise<boolean> {
+  /**
+   * Copies all records and flushes them; false if the move has been cancelled. While the partition is held, producers wait
+   * for the rest of the copy, which therefore counts but does not pause.
+   */
+  async #catchUp(move: Move, pace: "throttled" | "held"): Promise<boolean> {
     const { timers } = this.#host.env;
     const { copy } = move.work;
-    for (let size = copy.size; this.#goesOn(move) && move.work.step(); ) {
+    for (let size = copy.size; this.#goesOn(move) && this.#step(move); ) {
       await new Promise<void>(resolve => timers.soon(resolve));
+      while (pace === "throttled" && this.#host.throttle?.quota.isExceeded === true && this.#goesOn(move)) {
+        await this.#pauseFor(this.#host.throttle.backoffMs());
+      }
       if (!this.#goesOn(move)) break;
       await move.work.ready();
       if (copy.size - size < UNFLUSHED || !this.#goesOn(move)) continue;
@@ -271,9 +291,31 @@ export class Moves {
     return this.#goesOn(move);
   }
 
+  /** Copies a slice, and counts it. False if the copy had caught up already. */
+  #step({ work }: Move): boolean {
+    const { size } = work.copy;
+    const isBehind = work.step();
+    // A copy that began anew has become smaller.
+    this.#host.throttle?.quota.record(Math.max(0, work.copy.size - size));
+    return isBehind;
+  }
+
+  #pauseFor(ms: number): Promise<void> {
+    return new Promise(end => {
+      this.#pause = { timer: this.#host.env.timers.after(ms, () => this.#endPause()), end };
+    });
+  }
+
+  #endPause(): void {
+    this.#pause?.timer.cancel();
+    this.#pause?.end();
+    this.#pause = undefined;
+  }
+
   /** Stops, and leaves the moves for the next start to continue. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#endPause();
     await this.#running;
   }
 }

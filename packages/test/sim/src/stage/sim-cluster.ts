@@ -34,6 +34,8 @@ export interface SimClusterOptions {
 export class SimCluster {
   readonly world = new World(1);
   readonly nodes = new Map<number, Node>();
+  /** Reasons of nodes that have ended by themselves. */
+  readonly halted = new Map<number, string>();
   readonly #settings: Readonly<Record<string, string>>;
   readonly #links = new Map<number, BrokerLink>();
 
@@ -75,7 +77,8 @@ export class SimCluster {
   /** Starts a node. */
   async start(id: number): Promise<void> {
     const { env } = this.world.node(`n${id}`);
-    this.nodes.set(id, await this.settle(Node.start(env, { settings: this.#settingsOf(id) })));
+    const onHalt = (reason: string): void => void this.halted.set(id, reason);
+    this.nodes.set(id, await this.settle(Node.start(env, { settings: this.#settingsOf(id), onHalt })));
   }
 
   /** Ends the process of a node: its writes stay, or with the power those that were not synced are lost. */
