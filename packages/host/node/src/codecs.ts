@@ -3,7 +3,7 @@ import * as zlib from "node:zlib";
 import { BlockDecoder } from "./blocks.ts";
 import { gunzip } from "./gunzip.ts";
 import { lz4Block } from "./lz4.ts";
-import { once, optionalModule, requiredModule } from "./optional.ts";
+import { once, optionalModule, requiredModule } from "./modules/optional.ts";
 import { type Inflate, reusedInflate } from "./reused-inflate.ts";
 import { snappyBlock } from "./snappy.ts";
 

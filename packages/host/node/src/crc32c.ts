@@ -1,5 +1,5 @@
 import { type Crc32c, crc32c } from "@samsa/base";
-import { once, optionalModule } from "./optional.ts";
+import { once, optionalModule } from "./modules/optional.ts";
 
 // For shorter inputs the call into native code, with the view it needs, costs more than the tables.
 const NATIVE_FROM = 256;

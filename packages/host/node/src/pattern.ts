@@ -1,5 +1,5 @@
 import { MalformedError, type Pattern } from "@samsa/base";
-import { once, requiredModule } from "./optional.ts";
+import { once, requiredModule } from "./modules/optional.ts";
 
 /**
  * Limit on the length of an expression. Longer ones take tens of milliseconds to compile and to match, and are not seen

@@ -1,7 +1,7 @@
 import { type Http, type HttpRequest, type HttpResponse, NetworkError } from "@samsa/base";
 import type * as http from "node:http";
 import type * as https from "node:https";
-import { requiredModule } from "../optional.ts";
+import { requiredModule } from "../modules/optional.ts";
 import { connectionError, secureConnectOptions } from "./tls.ts";
 
 /** Size of the largest response. */

@@ -11,7 +11,7 @@ import { lookup } from "node:dns/promises";
 import * as net from "node:net";
 import { hostname } from "node:os";
 import type * as tls from "node:tls";
-import { requiredModule } from "../optional.ts";
+import { requiredModule } from "../modules/optional.ts";
 import { connectionError, secureConnectOptions } from "./tls.ts";
 
 /** Limits of connections. */

@@ -9,7 +9,7 @@ import {
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import type { ConnectionOptions, SecureContext } from "node:tls";
-import { requiredModule } from "../optional.ts";
+import { requiredModule } from "../modules/optional.ts";
 
 /** Error codes of OpenSSL and Node, by their faults. */
 const CODES: { readonly [F in TlsFault]?: readonly string[] } = {

@@ -143,7 +143,7 @@ test("the page lists every name, and where it goes", () => {
       const [part = "", ...path] = target.split(".");
       const option = part === "client" ? (CLIENT_OPTIONS[path.join(".")] ?? "") : path.join(".");
       const group = part === "group" ? "group." : "";
-      const maker = { client: "KafkaClient", producer: "producer" }[part] ?? "consumer";
+      const maker = { client: "KafkaClient", producer: "producer", share: "shareConsumer" }[part] ?? "consumer";
       return option === "" ? [] : [`${maker}: \`${group}${option}\``];
     });
     return [name, options.join(", ") || "–"];
