@@ -102,6 +102,7 @@ export class KafkaClient implements AsyncDisposable {
   readonly #env: Env;
   readonly #defaults: JavaSettings;
   readonly #open = new Set<Closable>();
+  #admin: Admin | undefined;
   #isClosed = false;
 
   /** Does not connect yet. Throws `KafkaError` INVALID_ARGUMENT. */
@@ -116,15 +117,20 @@ export class KafkaClient implements AsyncDisposable {
     this.#env = nodeEnv({ logger: this.#options.logger ?? CONSOLE });
   }
 
-  /** Administration of the cluster: Java's `Admin`. Closed with the client. */
-  admin(): Admin & AsyncDisposable {
+  /** Administration of the cluster: Java's `Admin`, the same with each call. Closed with the client. */
+  admin(): Admin {
+    return (this.#admin ??= this.#newAdmin());
+  }
+
+  #newAdmin(): Admin {
     const cluster = this.#cluster("admin");
-    const close = (): Promise<void> => {
-      cluster.close();
-      return Promise.resolve();
-    };
-    this.#open.add({ close });
-    return Object.assign(new Admin(cluster), { [Symbol.asyncDispose]: close });
+    this.#open.add({
+      close: () => {
+        cluster.close();
+        return Promise.resolve();
+      },
+    });
+    return new Admin(cluster);
   }
 
   /** A producer. Keys and values are texts or bytes unless serdes are given. */
@@ -134,7 +140,7 @@ export class KafkaClient implements AsyncDisposable {
     const { key, value, compression, interceptors = [], ...given } = options;
     const settings = {
       ...layered(this.#defaults.producer, given),
-      ...(compression === undefined ? {} : { compression: compressionOf(compression) }),
+      compression: compressionOf(compression ?? this.#defaults.producer.compression ?? "none"),
     };
     const cluster = this.#cluster("producer");
     const inner = new Producer(cluster, settings);

@@ -190,3 +190,12 @@ test.each([
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test("a client has one admin, whose connections end with it", async () => {
+  const other = new KafkaClient(cluster().bootstrapServers);
+  const admin = other.admin();
+  expect(other.admin()).toBe(admin);
+  expect((await admin.topics.list()).length).toBeGreaterThan(0);
+  await other.close();
+  await expect(other.admin().topics.list()).rejects.toThrow(KafkaError);
+});
