@@ -1,5 +1,6 @@
 import { fromUtf8, utf8 } from "@samsa/base";
-import { formatQuorumState, quorumStateData } from "@samsa/protocol";
+import { encodeMetadataRecord, formatQuorumState, metadataRecord, quorumStateData } from "@samsa/protocol";
+import { buildBatch } from "@samsa/records";
 import { type SimNode, World } from "@samsa/sim";
 import { readMetaProperties, readWhole, replaceFile } from "@samsa/storage";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -123,6 +124,36 @@ describe("metadata of an older level", () => {
     expect(levels(node)["metadata.version"]).toBe(20);
     expect(node.shared.loader.image.brokers.get(1)?.logDirs).toEqual([node.dirs.metadata.directoryId]);
     await stop(node);
+  });
+});
+
+describe("a bootstrap.checkpoint of the formatter before KIP-1170", () => {
+  /** Formats the directory as that formatter did, for a cluster that begins at a level of metadata.version. */
+  async function formatAt(featureLevel: number): Promise<void> {
+    format(STATIC);
+    const { crypto, codecs, disk } = machine.env;
+    await world.settle(disk.removeTree("/data/__cluster_metadata-0"));
+    const value = encodeMetadataRecord(
+      metadataRecord("FeatureLevelRecord", 0, { name: "metadata.version", featureLevel }),
+    );
+    const batch = buildBatch([{ timestamp: 0, key: null, value }], {}, { crc32c: crypto.crc32c, codecs });
+    replaceFile(disk, "/data/bootstrap.checkpoint", batch, true);
+  }
+
+  test("says at which level the cluster begins", async () => {
+    await formatAt(14);
+    let node = await start(STATIC);
+    expect(levels(node)).toEqual({ "metadata.version": 14 });
+    node = await restarted(node, STATIC);
+    expect(levels(node)).toEqual({ "metadata.version": 14 });
+    await stop(node);
+  });
+
+  test.each([6, 34])("is refused at level %d, which this release does not know", async level => {
+    await formatAt(level);
+    const sentence = `metadata.version is ${level}, but this release knows levels from 7 to 33 only`;
+    await expect(start(STATIC)).rejects.toThrow(sentence);
+    await expect(start(STATIC)).rejects.toThrow(sentence);
   });
 });
 

@@ -1,4 +1,5 @@
 import { metadataRecord } from "@samsa/protocol";
+import { MetadataError } from "../image/edits.ts";
 import type { MetadataImage } from "../image/image.ts";
 import { METADATA_VERSION } from "../image/versions.ts";
 import type { ImagePart } from "./part.ts";
@@ -35,6 +36,16 @@ export function metadataVersionOf(image: MetadataImage): number {
 export const features: ImagePart<"FeatureLevelRecord" | "ZkMigrationStateRecord" | "NoOpRecord"> = {
   replay: {
     FeatureLevelRecord(edits, { name, featureLevel }) {
+      const { minimum, latest } = METADATA_VERSION;
+      // Records after it may have versions that this release does not know (`MetadataVersion.fromFeatureLevel`).
+      if (
+        name === METADATA_VERSION_FEATURE &&
+        featureLevel !== 0 &&
+        !(featureLevel >= minimum && featureLevel <= latest)
+      ) {
+        const known = `levels from ${minimum} to ${latest}`;
+        throw new MetadataError(`metadata.version is ${featureLevel}, but this release knows ${known} only`);
+      }
       if (featureLevel === 0) edits.remove("features", name);
       else edits.edit("features").set(name, featureLevel);
     },
