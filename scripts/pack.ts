@@ -42,6 +42,10 @@ const PUBLISHED: readonly Published[] = [
     entries: { index: "app/client/src/index.ts" },
   },
   {
+    ...{ folder: "app/kafkajs", node: "20.19", formats: ["esm", "cjs"] },
+    entries: { index: "app/kafkajs/src/index.ts" },
+  },
+  {
     ...{ folder: "app/testkit", node: "20.19", formats: ["esm", "cjs"] },
     entries: { index: "app/testkit/src/index.ts", main: "app/testkit/src/main.ts", ...JUDGE },
     bin: { "samsa-testkit": "main" },

@@ -211,6 +211,28 @@ describe.each(["consumer", "classic"] as const)("members with the %s protocol", 
     expect(second.events.length).toBeGreaterThan(0);
   });
 
+  test("hear at once that partitions are taken back, and of all that they have, also if that is nothing", async () => {
+    const told: string[] = [];
+    const listener = {
+      revoking: (partitions: readonly TopicPartition[]) => told.push(`revoking ${partitions.length}`),
+      revoked: (partitions: readonly TopicPartition[]) => void told.push(`revoked ${partitions.length}`),
+      settled: (partitions: readonly TopicPartition[]) => told.push(`settled ${partitions.length}`),
+    };
+    const first = await new Member(cooperative, listener).read();
+    await until(() => told.includes("settled 4"));
+    first.workMs = 60_000;
+    await produce(0, ["long"]);
+    await cluster.world.runFor(1000);
+    const later = { settled: (partitions: readonly TopicPartition[]) => told.push(`later ${partitions.length}`) };
+    for (let i = 0; i < 4; i++) await new Member(cooperative, later).read();
+    await until(
+      () => told.some(line => line.startsWith("revoking")),
+      () => told.join(),
+    );
+    await until(() => told.includes("later 0"));
+    first.workMs = 0;
+  });
+
   test("survive the loss of their coordinator", async () => {
     const member = await new Member({ protocol }).read();
     await until(() => shared([4]));

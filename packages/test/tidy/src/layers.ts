@@ -133,6 +133,23 @@ export const ROOMS: readonly Room[] = [
     node: true,
     isPublic: true,
   },
+  {
+    folder: "app/kafkajs",
+    name: "@samsa/kafkajs",
+    imports: [
+      "@samsa/base",
+      "@samsa/assign",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/wire",
+      "@samsa/client-kernel",
+      "@samsa/client-runtime",
+      "@samsa/node",
+    ],
+    node: true,
+    isPublic: true,
+    folders: ["error", "values", "log", "events", "settings", "cluster", "producer", "consumer", "admin", "."],
+  },
   { folder: "host/memory", name: "@samsa/memory", imports: ["@samsa/base"] },
   {
     folder: "app/testkit",
@@ -196,6 +213,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/wire",
       "@samsa/broker",
       "@samsa/client",
+      "@samsa/kafkajs",
       "@samsa/node",
       "@samsa/certificates",
     ],
@@ -300,6 +318,7 @@ export const HEEDFUL_FLOORS: readonly string[] = ["base", "format", "kernel", "r
 /** Results that are dropped: the file below `packages/` and the name of the function, and the reason. */
 export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "app/client/src/exit-notice.ts writeSync": "a process that exits can do no more about a short write",
+  "app/kafkajs/src/consumer/run.ts match": "all topics are subscribed to after it",
   "format/assign/src/uneven-deal.ts #giveOne": "a topic on the board has subscribers",
   "format/records/src/control.ts uvarint": "skips the number of a tag",
   "format/records/src/judge.ts next": "the batch has been validated",

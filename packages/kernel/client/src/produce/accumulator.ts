@@ -1,5 +1,5 @@
 import { invariant, type PartitionIndex } from "@samsa/base";
-import { batchSizeBound, type Tools } from "@samsa/records";
+import { batchSizeBound, type Compression, type Tools } from "@samsa/records";
 import type { ClusterView, TopicView } from "../cluster/cluster-view.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import type { BrokerStates } from "./broker-states.ts";
@@ -48,6 +48,10 @@ const NO_RECORD_ERRORS: ReadonlyMap<number, KafkaError> = new Map();
 /** Failure of all records of a batch with one error. */
 export function wholeFailure(error: KafkaError): BatchFailure {
   return { error, records: NO_RECORD_ERRORS };
+}
+
+function isSame(a: Compression, b: Compression): boolean {
+  return a === b || (a.codec === b.codec && a.level === b.level);
 }
 
 /** Collects records into batches, by partition, within the memory of the producer (`RecordAccumulator`). */
@@ -142,10 +146,10 @@ export class Accumulator<T> {
 
   /** Appends a record to a queue of its topic. Returns the partition, or `APPEND.NO_ROOM`. */
   append(topic: TopicQueues<T>, queue: PartitionQueue<T>, record: OutgoingRecord, now: number): PartitionIndex {
-    const { key, value, headers, timestamp } = record;
+    const { key, value, headers, timestamp, compression = this.#parts.settings.compression } = record;
     let batch = queue.open;
     let before = batch?.size ?? 0;
-    if (batch === undefined || !this.#fits(batch, topic, record)) {
+    if (batch === undefined || !isSame(batch.compression, compression) || !this.#fits(batch, topic, record)) {
       if (batch !== undefined) batch.isClosed = true;
       const bound = batchSizeBound(key, value, headers);
       const memory = this.memory.take(Math.max(this.#parts.settings.batchBytes, bound));
@@ -153,7 +157,7 @@ export class Accumulator<T> {
         this.isExhausted = true;
         return APPEND.NO_ROOM;
       }
-      batch = new ProducerBatch<T>(queue, memory, now);
+      batch = new ProducerBatch<T>(queue, memory, { createdMs: now, compression });
       batch.largest = bound;
       invariant(batch.append(timestamp, key, value, headers), "a batch has room for its first record");
       queue.waiting.push(batch);
@@ -161,7 +165,7 @@ export class Accumulator<T> {
       this.incomplete.add(batch);
       before = 0;
     }
-    if (batch.size >= this.#limitOf(topic)) batch.isClosed = true;
+    if (batch.size >= this.#limitOf(topic, batch)) batch.isClosed = true;
     if (record.partition === undefined && (key === null || this.#parts.settings.ignoreKeys)) {
       if (topic.sticky.appended(batch.size - before, batch.isClosed)) this.#move(topic, now);
     }
@@ -169,15 +173,15 @@ export class Accumulator<T> {
   }
 
   /** Uncompressed bytes of a full batch. */
-  #limitOf(topic: TopicQueues<T>): number {
-    const { compression, batchBytes } = this.#parts.settings;
+  #limitOf(topic: TopicQueues<T>, { compression }: ProducerBatch<T>): number {
+    const { batchBytes } = this.#parts.settings;
     return compression.codec === 0 ? batchBytes : topic.ratio.expand(batchBytes);
   }
 
   /** Appends to an open batch; false if it is full. A batch that will be compressed may take more than `batch.size`. */
   #fits(batch: ProducerBatch<T>, topic: TopicQueues<T>, record: OutgoingRecord): boolean {
     const { key, value, headers, timestamp } = record;
-    const limit = this.#limitOf(topic);
+    const limit = this.#limitOf(topic, batch);
     const bound = EMPTY_BATCH + (key?.length ?? 0) + (value?.length ?? 0);
     if (bound > batch.largest) batch.largest = Math.max(batch.largest, batchSizeBound(key, value, headers));
     while (batch.size < limit) {

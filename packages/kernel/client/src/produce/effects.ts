@@ -1,6 +1,6 @@
 import type { BrokerId, Int64, Offset, PartitionIndex } from "@samsa/base";
 import type { Apis, Draft, Infer, MetadataResponse, ProduceRequest } from "@samsa/protocol";
-import type { RecordData, WritableHeader } from "@samsa/records";
+import type { Compression, RecordData, WritableHeader } from "@samsa/records";
 import type { LeaderHint } from "../cluster/metadata-state.ts";
 import type { KafkaError } from "../error/kafka-error.ts";
 
@@ -14,6 +14,8 @@ export interface OutgoingRecord {
   readonly headers?: readonly WritableHeader[] | undefined;
   /** Milliseconds since the epoch. */
   readonly timestamp: number;
+  /** Codec of the record's batch; that of the producer by default. */
+  readonly compression?: Compression | undefined;
 }
 
 /** Results of `append` that are no partition. */

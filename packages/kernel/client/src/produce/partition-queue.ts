@@ -17,12 +17,20 @@ import type { Run } from "./effects.ts";
 import { NO_PRODUCER, type ProducerIdAndEpoch } from "./producer-id.ts";
 import type { ProduceMemory } from "./produce-memory.ts";
 
+/** Facts of a batch that do not change. */
+export interface BatchTraits {
+  /** Monotonic time in ms at which its first record came; its delivery timeout runs from there. */
+  readonly createdMs: number;
+  readonly compression: Compression;
+  /** A part of a batch that was too large; false by default. */
+  readonly isPart?: boolean;
+}
+
 /** A batch from its first record until the broker's last word on it (`ProducerBatch`). */
 export class ProducerBatch<T> {
   readonly queue: PartitionQueue<T>;
-  /** Monotonic time in ms at which its first record came; its delivery timeout runs from there. */
   readonly createdMs: number;
-  /** A part of a batch that was too large. */
+  readonly compression: Compression;
   readonly isPart: boolean;
   readonly runs: Run<T>[] = [];
   count = 0;
@@ -60,8 +68,9 @@ export class ProducerBatch<T> {
   #memory: Uint8Array | undefined;
   #charged = 0;
 
-  constructor(queue: PartitionQueue<T>, memory: Uint8Array, createdMs: number, isPart = false) {
+  constructor(queue: PartitionQueue<T>, memory: Uint8Array, { createdMs, compression, isPart = false }: BatchTraits) {
     this.queue = queue;
+    this.compression = compression;
     this.createdMs = createdMs;
     this.waitsSince = createdMs;
     this.isPart = isPart;
@@ -135,7 +144,8 @@ export class ProducerBatch<T> {
   }
 
   /** Completes the batch. A compressed batch gives its buffer back, and counts with its own size. */
-  seal(compression: Compression, tools: Tools, pool: ProduceMemory): Uint8Array {
+  seal(tools: Tools, pool: ProduceMemory): Uint8Array {
+    const { compression } = this;
     if (this.bytes !== undefined || this.#writer === undefined) return this.bytes ?? new Uint8Array(0);
     this.isClosed = true;
     this.rawSize = this.#writer.size;
@@ -196,7 +206,8 @@ export class ProducerBatch<T> {
   #part(size: number, record: number, pool: ProduceMemory): ProducerBatch<T> {
     // The parts need memory now, so that the batch can go; they may exceed the limit for as long as it stays.
     pool.charge(size);
-    const part = new ProducerBatch(this.queue, new Uint8Array(size), this.createdMs, true);
+    const { createdMs, compression } = this;
+    const part = new ProducerBatch(this.queue, new Uint8Array(size), { createdMs, compression, isPart: true });
     part.isClosed = true;
     part.attempts = this.attempts;
     part.producer = this.producer;

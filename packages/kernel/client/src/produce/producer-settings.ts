@@ -32,6 +32,8 @@ export interface ProducerSettings extends RetrySettings {
   readonly retries: number;
   /** `request.timeout.ms` */
   readonly requestTimeoutMs: number;
+  /** Longest time that a leader waits for the other replicas (`timeout` of Produce); `requestTimeoutMs` by default. */
+  readonly ackTimeoutMs: number;
   /** `delivery.timeout.ms` */
   readonly deliveryTimeoutMs: number;
   /** `compression.type` and `compression.*.level` */
@@ -70,6 +72,7 @@ const DEFAULTS: ProducerSettings = {
   retryBackoffMs: 100,
   retryBackoffMaxMs: 1000,
   requestTimeoutMs: 30_000,
+  ackTimeoutMs: 30_000,
   deliveryTimeoutMs: 120_000,
   compression: defaultCompression(0),
   ignoreKeys: false,
@@ -97,6 +100,7 @@ const RANGES: { readonly [K in NumberKey]: readonly [number, number] } = {
   retryBackoffMs: [0, MAX_INT],
   retryBackoffMaxMs: [0, MAX_INT],
   requestTimeoutMs: [1, MAX_INT],
+  ackTimeoutMs: [0, MAX_INT],
   deliveryTimeoutMs: [1, MAX_INT],
   availabilityTimeoutMs: [0, MAX_INT],
 };
@@ -132,6 +136,7 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
     // As in Kafka, the largest delay is not below the first.
     retryBackoffMaxMs: Math.max(settings.retryBackoffMs, settings.retryBackoffMaxMs),
     requestTimeoutMs,
+    ackTimeoutMs: options.ackTimeoutMs ?? requestTimeoutMs,
     lingerMs,
   };
 }

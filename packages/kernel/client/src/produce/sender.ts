@@ -222,9 +222,9 @@ export class Sender<T> {
       queue.number(batch, tools.crc32c);
     }
     const isFirstAttempt = batch.bytes === undefined;
-    batch.seal(settings.compression, tools, this.#accumulator.memory);
+    batch.seal(tools, this.#accumulator.memory);
     // Small batches compress badly, and say nothing about full ones.
-    if (isFirstAttempt && settings.compression.codec !== 0 && batch.rawSize * 2 >= settings.batchBytes) {
+    if (isFirstAttempt && batch.compression.codec !== 0 && batch.rawSize * 2 >= settings.batchBytes) {
       this.#accumulator.topics.get(queue.topic)?.ratio.observe(batch.size / Math.max(1, batch.rawSize));
     }
     if (!queue.inFlight.includes(batch)) queue.inFlight.push(batch);
@@ -254,7 +254,7 @@ export class Sender<T> {
     // Version 13 names topics by id, so all ids must be known.
     const named = topicData.every(({ topicId }) => topicId !== ZERO_UUID) ? 13 : 12;
     const maxVersion = Math.min(named, this.#transactions?.produceVersion ?? 13);
-    const { transactionalId, acks, requestTimeoutMs: timeoutMs } = settings;
+    const { transactionalId, acks, ackTimeoutMs: timeoutMs } = settings;
     const request = { transactionalId, acks, timeoutMs, topicData };
     out.push({ type: "produce", id, brokerId: call.brokerId, request, maxVersion });
   }

@@ -14,6 +14,9 @@ export interface ModelRecord {
   readonly producerId: bigint;
   readonly producerEpoch: number;
   readonly isTransactional: boolean;
+  /** Codec of its batch, and place there. */
+  readonly codec: number;
+  readonly place: number;
   /** Set by the marker of its transaction. */
   isCommitted?: boolean;
 }
@@ -94,9 +97,10 @@ export class ModelPartition {
       this.producers.set(producerId, { epoch, batches: [...batches, { first, last, offset: this.log.length }] });
     }
     const baseOffset = this.log.length;
-    for (const value of records) {
+    const { codec, isTransactional } = batch;
+    for (const [place, value] of records.entries()) {
       const offset = this.log.length;
-      this.log.push({ value, offset, producerId, producerEpoch: epoch, isTransactional: batch.isTransactional });
+      this.log.push({ value, offset, producerId, producerEpoch: epoch, isTransactional, codec, place });
     }
     return { errorCode: 0, baseOffset };
   }

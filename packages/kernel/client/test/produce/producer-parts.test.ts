@@ -176,7 +176,7 @@ test("sequences wrap around from 2^31 − 1 to 0", () => {
   queue.nextSequence = 0x7fffffff;
   queue.ackedSequence = 0x7fffffff;
   const batches = [0, 1].map(() => {
-    const batch = new ProducerBatch(queue, new Uint8Array(200), 0);
+    const batch = new ProducerBatch(queue, new Uint8Array(200), { createdMs: 0, compression: defaultCompression(0) });
     batch.append(1, null, "a", undefined);
     batch.append(1, null, "b", undefined);
     queue.number(batch, tools.crc32c);

@@ -221,6 +221,31 @@ describe("answers", () => {
     expect(made.core.usedBytes).toBe(0);
   });
 
+  test("records of different codecs have batches of their own, in order", () => {
+    const made = world({ batchBytes: 10_000, adaptiveLinger: false, lingerMs: 0, ackTimeoutMs: 77 });
+    const codecs = [0, 0, 1, 1, 4, 0] as const;
+    const call: Sent[] = [];
+    for (const [i, codec] of codecs.entries()) {
+      // Other objects for the same codec do not part records.
+      const record = { topic: TOPIC, key: null, value: `${i}`, timestamp: 1, compression: defaultCompression(codec) };
+      expect(made.core.append(record, 0, call, i)).toBe(0);
+      call.push({ value: `${i}`, partition: 0, ends: 0, offset: undefined, error: undefined });
+    }
+    made.poll();
+    expect(onWire(made)[0].request.timeoutMs).toBe(77);
+    made.finish();
+    expect(call.map(({ offset }) => offset)).toEqual([0, 1, 2, 3, 4, 5]);
+    const log = made.cluster.partitions[0].log.map(({ value, codec, place }) => [value, codec, place]);
+    expect(log).toEqual([
+      ["0", 0, 0],
+      ["1", 0, 1],
+      ["2", 1, 0],
+      ["3", 1, 1],
+      ["4", 4, 0],
+      ["5", 0, 0],
+    ]);
+  });
+
   test("records of one call that is split get the offsets of their places", () => {
     const made = world({ batchBytes: 1000, adaptiveLinger: false }, { brokers: 1, partitions: 1, limit: 300 });
     const call: Sent[] = [];

@@ -1,4 +1,4 @@
-import { type BackoffOptions, ignored, randomUuid, sameItems, type Timer } from "@samsa/base";
+import { type BackoffOptions, guard, ignored, randomUuid, sameItems, type Timer } from "@samsa/base";
 import {
   AutoCommit,
   ClassicMember,
@@ -260,6 +260,7 @@ export class ConsumerGroup {
         await this.#tell("assigned", added);
         runtime.fetcher.enable(added);
         runtime.turn();
+        this.#notify(() => listener.settled?.(partitions));
         // Offsets were committed before the rebalance.
         this.#auto?.restart(this.#client.env.clock.monotonic());
         this.#commitLater();
@@ -286,8 +287,9 @@ export class ConsumerGroup {
 
   /** Stops records of partitions, and waits until the application is done with those that it has. */
   async #release(partitions: readonly TopicPartition[]): Promise<void> {
-    const { runtime, isBusyWith } = this.#parts;
+    const { runtime, isBusyWith, listener } = this.#parts;
     runtime.fetcher.beginRevocation(partitions);
+    this.#notify(() => listener.revoking?.(partitions));
     runtime.turn();
     const { clock } = this.#client.env;
     const patience = { deadline: clock.monotonic() + this.#settings.rebalanceTimeoutMs };
@@ -297,8 +299,12 @@ export class ConsumerGroup {
     }
   }
 
+  #notify(call: () => void): void {
+    guard(call, error => this.#client.env.logger.error("a rebalance listener has failed", { error: String(error) }));
+  }
+
   /** Calls a listener; a failure is told, and does not stop the rebalance. */
-  async #tell(what: keyof RebalanceListener, partitions: readonly TopicPartition[]): Promise<void> {
+  async #tell(what: "assigned" | "revoked" | "lost", partitions: readonly TopicPartition[]): Promise<void> {
     if (partitions.length === 0) return;
     try {
       await this.#parts.listener[what]?.(partitions);

@@ -159,8 +159,13 @@ export class Consumer {
    * Batches of the assigned partitions, by turns; the stream ends when the consumer is closed. Records count as processed
    * when the next batch is asked for. One stream is open at a time.
    */
-  batches({ max = this.#settings.maxPollRecords, signal }: StreamOptions = {}): BatchStream {
-    return this.#open({ max, signal, isHeld: () => false });
+  batches({ max = this.#settings.maxPollRecords, signal, isHeld = none }: StreamOptions = {}): BatchStream {
+    return this.#open({ max, signal, isHeld });
+  }
+
+  /** Looks for records of partitions that `isHeld` has passed over. */
+  wake(): void {
+    this.#runtime.turn();
   }
 
   #open(options: Omit<BatchStreamOptions, "progressed">): BatchStream {
@@ -366,6 +371,8 @@ export class Consumer {
     this.#client.env.logger.warn("a partition does not go on at its position", { ...facts });
   }
 }
+
+const none = (): boolean => false;
 
 /** Fields that a commit may leave out. */
 function optional({ leaderEpoch = -1, metadata = "" }: OffsetToCommit): { leaderEpoch: LeaderEpoch; metadata: string } {

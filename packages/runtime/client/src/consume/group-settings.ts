@@ -48,10 +48,14 @@ export const GROUP_DEFAULTS: Omit<GroupSettings, "groupId"> = {
 export interface RebalanceListener {
   /** New partitions, before their first records. May seek. */
   assigned?(partitions: readonly TopicPartition[]): void | Promise<void>;
+  /** Partitions that the group takes back, while the application may still work on records of them. */
+  revoking?(partitions: readonly TopicPartition[]): void;
   /** Partitions that are about to go to another member, after their last records. May commit. */
   revoked?(partitions: readonly TopicPartition[]): void | Promise<void>;
   /** Partitions that another member may already have; `revoked` by default. */
   lost?(partitions: readonly TopicPartition[]): void | Promise<void>;
+  /** All partitions of the member after a rebalance, also if there are none. */
+  settled?(partitions: readonly TopicPartition[]): void;
 }
 
 /** Topics to subscribe to. */

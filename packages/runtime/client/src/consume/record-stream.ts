@@ -9,6 +9,8 @@ export interface StreamOptions {
   readonly max?: number;
   /** Ends the stream with an error when it aborts. */
   readonly signal?: CancelSignal;
+  /** Partitions that are passed over as long as this is true. `Consumer.wake` looks again. */
+  readonly isHeld?: (place: TopicPartition) => boolean;
 }
 
 /** Parts of a `BatchStream`. */

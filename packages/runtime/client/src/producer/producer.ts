@@ -234,9 +234,14 @@ export class Producer {
 
   /** Appends a record; false if there is no memory or no metadata. Throws the error of a record that cannot be sent. */
   #append(record: ProducerRecord, timestamp: number, ticket: Ticket | undefined, index: number): boolean {
-    const { topic, partition, key = null, value, headers } = record;
+    const { topic, partition, key = null, value, headers, compression } = record;
     const now = this.#now;
-    const result = this.#core.append({ topic, partition, key, value, headers, timestamp }, now, ticket, index);
+    const result = this.#core.append(
+      { topic, partition, key, value, headers, timestamp, compression },
+      now,
+      ticket,
+      index,
+    );
     if (typeof result !== "number") throw result;
     this.#schedule();
     if (result === APPEND.UNKNOWN) {

@@ -1,6 +1,6 @@
 import type { Offset, PartitionIndex } from "@samsa/base";
 import type { KafkaError } from "@samsa/client-kernel";
-import type { RecordData, WritableHeader } from "@samsa/records";
+import type { Compression, RecordData, WritableHeader } from "@samsa/records";
 
 /** A record for `Producer.send`. Text is written as UTF-8. */
 export interface ProducerRecord {
@@ -12,6 +12,8 @@ export interface ProducerRecord {
   readonly headers?: readonly WritableHeader[] | undefined;
   /** Milliseconds since the epoch; now by default. */
   readonly timestamp?: number | undefined;
+  /** Codec of the batch with the record; that of the producer by default. */
+  readonly compression?: Compression | undefined;
 }
 
 /** Place of a record that is written. */

@@ -109,6 +109,7 @@ export const TRIALS: readonly Trial[] = [
   walk("sarama", () => findGo("sarama")),
   walk("rskafka", findRust),
   walk("KafkaJS", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"))),
+  walk("@samsa/kafkajs", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"), "--samsa")),
   ...KIND_TRIALS,
   ...CLUSTER_TRIALS,
   ...VENDOR_TRIALS,

@@ -1,12 +1,31 @@
-/** Walk through KafkaJS; its argument is the broker's `host:port`. */
-import { entryAt } from "@samsa/base";
+/**
+ * Walk through KafkaJS; its argument is the broker's `host:port`. With `--samsa`, `@samsa/kafkajs` takes the place of
+ * KafkaJS: it has the same interface.
+ */
+import { entryAt, VERSION } from "@samsa/base";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage } from "kafkajs";
+import {
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
+  ConfigResourceTypes as ResourceTypes,
+  Kafka as SamsaKafka,
+  logLevel as levels,
+  ResourcePatternTypes,
+} from "@samsa/kafkajs";
+import original, { type Admin, type Consumer, type Kafka, type KafkaMessage } from "kafkajs";
 import { CODECS, registerCodecs } from "../judges/codecs.ts";
 import { check, equal, refused, tellVersion } from "./walk.ts";
 
 const TOPIC = "kafkajs-walk";
+const isSamsa = process.argv.includes("--samsa");
+const samsa = {
+  ...{ Kafka: SamsaKafka, logLevel: levels, ConfigResourceTypes: ResourceTypes, ResourcePatternTypes },
+  ...{ AclResourceTypes, AclOperationTypes, AclPermissionTypes },
+};
+// The types of KafkaJS check this program; those of ours are narrower where KafkaJS's are wrong.
+const kafkajs = isSamsa ? (samsa as unknown as typeof original) : original;
 const { ConfigResourceTypes, logLevel } = kafkajs;
 
 interface Taken {
@@ -207,11 +226,14 @@ async function groups(admin: Admin): Promise<void> {
   });
 }
 
-registerCodecs();
-const manifest = createRequire(import.meta.url).resolve("kafkajs/package.json");
-tellVersion((JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version);
+if (isSamsa) tellVersion(VERSION);
+else {
+  registerCodecs();
+  const manifest = createRequire(import.meta.url).resolve("kafkajs/package.json");
+  tellVersion((JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version);
+}
 const kafka = new kafkajs.Kafka({
-  brokers: process.argv.slice(2),
+  brokers: process.argv.slice(2).filter(argument => !argument.startsWith("--")),
   clientId: "kafkajs-walk",
   logLevel: logLevel.NOTHING,
   retry: { initialRetryTime: 50, retries: 3 },

@@ -1,0 +1,188 @@
+import { type Logger as EnvLogger, VERSION } from "@samsa/base";
+import { KafkaError } from "@samsa/client-kernel";
+import { CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
+import { nodeEnv } from "@samsa/node";
+import { type Endpoint, parseEndpoints, type Security } from "@samsa/wire";
+import { kafkaJSError } from "../error/convert.ts";
+import { KafkaJSError, KafkaJSNonRetriableError, KafkaJSNumberOfRetriesExceeded } from "../error/errors.ts";
+import type { Logger } from "../log/logger.ts";
+import type { KafkaConfig } from "../settings/config.ts";
+import { Attempts, budgetOf, lastDelayOf, type RetrySettings } from "../settings/retry.ts";
+
+/** Settings of the connections of one producer, consumer or admin. */
+export interface ClusterParts {
+  readonly brokers: KafkaConfig["brokers"];
+  readonly retry: RetrySettings;
+  /** Settings of the client below; the addresses are found when it connects. */
+  readonly settings: Omit<ClusterSettings, "bootstrapServers" | "software">;
+  readonly logger: Logger;
+}
+
+const CONNECTION_TIMEOUT = 1000;
+const AUTHENTICATION_TIMEOUT = 10_000;
+const REQUEST_TIMEOUT = 30_000;
+/** Longest time of a timer, in ms. */
+const NEVER = 0x7fffffff;
+
+const NUMBERS = ["connectionTimeout", "authenticationTimeout", "requestTimeout"] as const;
+
+/** Settings of connections that differ between producers, consumers and admins. */
+export interface ConnectionChoices {
+  readonly retry: RetrySettings;
+  readonly metadataMaxAge?: number | undefined;
+  readonly allowAutoTopicCreation?: boolean | undefined;
+  readonly maxInFlightRequests?: number | null | undefined;
+}
+
+/** Settings of the client below for those of KafkaJS. */
+export function clusterSettings(
+  config: KafkaConfig,
+  security: Security,
+  choices: ConnectionChoices,
+): ClusterParts["settings"] {
+  for (const name of NUMBERS) checkTime(name, config[name]);
+  checkTime("metadataMaxAge", choices.metadataMaxAge);
+  const { connectionTimeout = CONNECTION_TIMEOUT, authenticationTimeout = AUTHENTICATION_TIMEOUT } = config;
+  const { requestTimeout = REQUEST_TIMEOUT, enforceRequestTimeout = true, clientId = "kafkajs" } = config;
+  const { retry, metadataMaxAge, allowAutoTopicCreation = true, maxInFlightRequests } = choices;
+  const setupTimeoutMs = connectionTimeout + (security.sasl === undefined ? 0 : authenticationTimeout);
+  return {
+    ...CLUSTER_DEFAULTS,
+    ...{ clientId, security, allowAutoTopicCreation, setupTimeoutMs, setupTimeoutMaxMs: setupTimeoutMs },
+    requestTimeoutMs: enforceRequestTimeout ? requestTimeout : NEVER,
+    // The time that the attempts of KafkaJS wait, and some for the last of them.
+    apiTimeoutMs: Math.min(NEVER, budgetOf(retry) + connectionTimeout),
+    retryBackoffMs: Math.min(NEVER, Math.max(1, Math.ceil(retry.initialRetryTime))),
+    retryBackoffMaxMs: Math.min(NEVER, Math.max(1, Math.ceil(retry.maxRetryTime))),
+    ...(metadataMaxAge === undefined ? {} : { maxAgeMs: metadataMaxAge }),
+    ...(maxInFlightRequests === undefined || maxInFlightRequests === null ? {} : { maxInFlight: maxInFlightRequests }),
+  };
+}
+
+function checkTime(name: string, value: number | undefined): void {
+  if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= NEVER)) return;
+  throw new KafkaJSNonRetriableError(`${name} is a whole number of milliseconds from 1 on, not ${String(value)}`);
+}
+
+/** Log of the client below, as a part of that of KafkaJS. */
+function envLogger(logger: Logger): EnvLogger {
+  const own = logger.namespace("Client");
+  return {
+    debug: (message, fields) => own.debug(message, fields),
+    info: (message, fields) => own.info(message, fields),
+    warn: (message, fields) => own.warn(message, fields),
+    error: (message, fields) => own.error(message, fields),
+  };
+}
+
+function endpointsOf(brokers: readonly string[]): Endpoint[] {
+  if (!Array.isArray(brokers) || brokers.length === 0) {
+    throw new KafkaJSNonRetriableError("brokers is a list with the address of one broker at the least, as host:port");
+  }
+  const endpoints = parseEndpoints(brokers.join(","));
+  if (endpoints !== undefined) return endpoints;
+  throw new KafkaJSNonRetriableError(`brokers are addresses as host:port, not ${JSON.stringify(brokers)}`);
+}
+
+/** Connections of one producer, consumer or admin, which can be opened again after they were closed. */
+export class Cluster {
+  readonly #parts: ClusterParts;
+  #client: ClusterClient | undefined;
+  #connecting: Promise<ClusterClient> | undefined;
+  /** Grows with each `disconnect`, which ends an attempt to connect. */
+  #life = 0;
+
+  constructor(parts: ClusterParts) {
+    this.#parts = parts;
+  }
+
+  get retry(): RetrySettings {
+    return this.#parts.retry;
+  }
+
+  get isConnected(): boolean {
+    return this.#client !== undefined;
+  }
+
+  /** Open client. Throws if there is none. */
+  get client(): ClusterClient {
+    if (this.#client === undefined) throw new KafkaJSError("The client is disconnected");
+    return this.#client;
+  }
+
+  /** Connects to a broker, with the attempts that `retry` allows. Resolves at once if that is done. */
+  connect(): Promise<ClusterClient> {
+    if (this.#client !== undefined) return Promise.resolve(this.#client);
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<ClusterClient> {
+    const life = this.#life;
+    const attempts = new Attempts(this.#parts.retry, Math.random);
+    for (;;) {
+      let client: ClusterClient | undefined;
+      try {
+        client = await this.#open(life);
+        await client.connect();
+      } catch (error) {
+        client?.close();
+        const failure = kafkaJSError(error);
+        this.#parts.logger.namespace("Connection").error(`Connection error: ${failure.message}`);
+        if (failure instanceof KafkaJSError && !failure.retriable) throw failure;
+        await attempts.next(failure);
+        continue;
+      }
+      if (life === this.#life) return (this.#client = client);
+      client.close();
+      throw new KafkaJSError("The client was disconnected while it connected");
+    }
+  }
+
+  async #open(life: number): Promise<ClusterClient> {
+    const { brokers, logger, settings } = this.#parts;
+    const found = typeof brokers === "function" ? await this.#found(brokers) : brokers;
+    if (life !== this.#life) throw new KafkaJSNonRetriableError("The client was disconnected while it connected");
+    return new ClusterClient(nodeEnv({ logger: envLogger(logger) }), {
+      ...settings,
+      bootstrapServers: endpointsOf(found),
+      software: { name: "samsa-kafkajs", version: VERSION },
+    });
+  }
+
+  async #found(brokers: () => readonly string[] | Promise<readonly string[]>): Promise<readonly string[]> {
+    try {
+      return await brokers();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new KafkaJSError(`Failed to connect: brokers() has failed: ${reason}`, { cause: error });
+    }
+  }
+
+  /** Closes all connections. */
+  disconnect(): void {
+    this.#life++;
+    this.#client?.close();
+    this.#client = undefined;
+  }
+
+  /** Runs a call of the client below, and connects before if that is not done. Errors are KafkaJS's. */
+  async call<T>(work: (client: ClusterClient) => Promise<T>): Promise<T> {
+    const client = await this.connect();
+    try {
+      return await work(client);
+    } catch (error) {
+      throw this.finalError(error);
+    }
+  }
+
+  /** Error of a call that the client below has repeated for as long as `retry` allows. */
+  finalError(error: unknown): Error {
+    const failure = kafkaJSError(error);
+    if (!(error instanceof KafkaError && failure instanceof KafkaJSError && failure.retriable)) return failure;
+    const { retry } = this.#parts;
+    return new KafkaJSNumberOfRetriesExceeded(failure, { retryCount: retry.retries, retryTime: lastDelayOf(retry) });
+  }
+}

@@ -1,0 +1,68 @@
+import { EventEmitter } from "node:events";
+import { KafkaJSNonRetriableError } from "../error/errors.ts";
+import type { Logger } from "../log/logger.ts";
+
+/** An event of a producer, a consumer or an admin. */
+export interface InstrumentationEvent<T> {
+  readonly id: number;
+  readonly type: string;
+  /** Milliseconds since the epoch. */
+  readonly timestamp: number;
+  readonly payload: T;
+}
+
+/** Ends the calls of a listener; the parameter is the name of the event. */
+export type RemoveInstrumentationEventListener<Name extends string = string> = (() => void) & { readonly event?: Name };
+
+/** Events of one producer, consumer or admin, by the names that it has. */
+export class Emitter {
+  readonly #emitter = new EventEmitter();
+  readonly #names: Readonly<Record<string, string>>;
+  readonly #owner: string;
+  readonly #logger: Logger;
+  /** Events that have names and are never told. */
+  readonly #untold: readonly string[];
+  #nextId = 0;
+
+  /** `owner` is the word for the one whose events they are, as in `consumer.events`. */
+  constructor(
+    owner: string,
+    { names, untold }: { readonly names: Readonly<Record<string, string>>; readonly untold: readonly string[] },
+    logger: Logger,
+  ) {
+    this.#owner = owner;
+    this.#names = names;
+    this.#untold = untold;
+    this.#logger = logger;
+    // Programs add as many listeners as they like.
+    this.#emitter.setMaxListeners(0);
+  }
+
+  /** True if somebody listens. */
+  hears(name: string): boolean {
+    return this.#emitter.listenerCount(name) > 0;
+  }
+
+  emit(name: string, payload: unknown): void {
+    if (!this.hears(name)) return;
+    const event = { id: this.#nextId++, type: name, timestamp: Date.now(), payload };
+    this.#emitter.emit(name, event);
+  }
+
+  /** Adds a listener. What it throws, or rejects with, is logged. Throws for a name of no event. */
+  on(name: string, listener: (event: InstrumentationEvent<never>) => unknown): RemoveInstrumentationEventListener {
+    if (!Object.values(this.#names).includes(name)) {
+      const names = Object.keys(this.#names).map(key => `${this.#owner}.events.${key}`);
+      throw new KafkaJSNonRetriableError(`Event name should be one of ${names.join(", ")}`);
+    }
+    if (this.#untold.includes(name)) this.#logger.warn(`The event ${name} is never told by this client`);
+    const call = (event: InstrumentationEvent<never>): void => {
+      new Promise(resolve => resolve(listener(event))).catch((error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error);
+        this.#logger.error(`Failed to execute listener: ${message}`, { eventName: name });
+      });
+    };
+    this.#emitter.on(name, call);
+    return () => void this.#emitter.off(name, call);
+  }
+}
