@@ -11,7 +11,7 @@ import { transformSync } from "esbuild";
 import { command } from "./options.ts";
 
 /** Packages with an example in their README. */
-const EXAMPLES = ["client", "testkit"] as const;
+const EXAMPLES = ["client", "testkit", "kafkajs"] as const;
 const STARTED_MS = 20_000;
 
 const root = join(import.meta.dirname, "..");
