@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { groupCommands, recordCommands } from "./client-program.ts";
+import { groupCommands, recordCommands, shareCommands, transactionCommands } from "./client-program.ts";
 import { asking, clusterCommands, collect } from "./cluster-program.ts";
 import { LOG_LEVELS } from "./terminal/levels.ts";
 import { print } from "./terminal/output.ts";
@@ -56,6 +56,23 @@ function configCommands(program: Command): void {
     .option("--append <key=value>", "append to a list; may be repeated", collect, [])
     .option("--subtract <key=value>", "remove from a list; may be repeated", collect, [])
     .action(options => import("./commands/config.ts").then(({ alter }) => alter(options)));
+}
+
+function quotaCommands(program: Command): void {
+  const quota = program
+    .command("quota")
+    .description("list, set and delete quotas of clients; an entity is user=NAME,client-id=NAME or ip=ADDRESS");
+  const commands = () => import("./commands/quota.ts");
+  asking(quota.command("list [entity]"))
+    .description("show quotas of the entities that have all these parts; without an entity, all quotas")
+    .option("--exact", "only of exactly this entity")
+    .action((entity, options) => commands().then(({ list }) => list(entity, options)));
+  asking(quota.command("set <entity> <key=value...>"))
+    .description("set quotas of an entity; a part without a name, as in user, is the default entity")
+    .action((entity, values, options) => commands().then(({ set }) => set(entity, values, options)));
+  asking(quota.command("delete <entity> [key...]"))
+    .description("delete quotas of an entity; without keys, all of them")
+    .action((entity, keys, options) => commands().then(({ remove }) => remove(entity, keys, options)));
 }
 
 function logCommands(program: Command): void {
@@ -149,7 +166,10 @@ export function program(): Command {
   topicCommands(samsa);
   recordCommands(samsa);
   configCommands(samsa);
+  quotaCommands(samsa);
   groupCommands(samsa);
+  shareCommands(samsa);
+  transactionCommands(samsa);
   clusterCommands(samsa);
   logCommands(samsa);
   metadataCommand(samsa);
