@@ -75,6 +75,33 @@ function quotaCommands(program: Command): void {
     .action((entity, keys, options) => commands().then(({ remove }) => remove(entity, keys, options)));
 }
 
+function contextCommands(program: Command): void {
+  const context = program
+    .command("context")
+    .description("name clusters, with their servers and the settings of clients, and choose one");
+  const commands = () => import("./commands/context.ts");
+  context
+    .command("list")
+    .description("list the contexts; the current one has a star")
+    .option("--json", "print JSON, with properties; secrets are shown as references")
+    .action(options => commands().then(({ list }) => list(options)));
+  context
+    .command("set <name>")
+    .description("make a context, or change one")
+    .option("-b, --bootstrap-server <host:port>", "address of a broker; several are separated by commas")
+    .option("--property <key=value>", "a setting of clients; a secret is env:NAME or file:PATH", collect, [])
+    .option("--delete-property <key>", "remove a setting; may be repeated", collect, [])
+    .action((name, options) => commands().then(({ set }) => set(name, options)));
+  context
+    .command("use [name]")
+    .description("make a context the current one; without a name, none is")
+    .action(name => commands().then(({ use }) => use(name)));
+  context
+    .command("delete <name...>")
+    .description("delete contexts")
+    .action(names => commands().then(({ remove }) => remove(names)));
+}
+
 function logCommands(program: Command): void {
   const log = program.command("log").description("show the contents of log files");
   log
@@ -171,6 +198,7 @@ export function program(): Command {
   shareCommands(samsa);
   transactionCommands(samsa);
   clusterCommands(samsa);
+  contextCommands(samsa);
   logCommands(samsa);
   metadataCommand(samsa);
   storageCommands(samsa);
