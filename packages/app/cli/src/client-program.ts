@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { asking, collect } from "./cluster-program.ts";
 
 /** Commands about groups of consumers. */
@@ -65,4 +65,68 @@ export function recordCommands(program: Command): void {
     .action((topics, options) =>
       import("./commands/clients/consume.ts").then(({ consume }) => consume(topics, options)),
     );
+}
+
+/** States of a transaction, as brokers name them. */
+const TRANSACTION_STATES = [
+  ...["Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort"],
+  ...["PrepareEpochFence", "Dead"],
+];
+
+/** Commands about transactions and producers. */
+export function transactionCommands(program: Command): void {
+  const txn = program.command("txn").description("show transactions and producers, find and abort those that hang");
+  const commands = () => import("./commands/clients/txn.ts");
+  asking(txn.command("list"))
+    .description("list the transactions of all coordinators")
+    .addOption(new Option("--state <state...>", "only transactions in one of these states").choices(TRANSACTION_STATES))
+    .option("--open-for <duration>", "only transactions that are open for longer, such as 90m")
+    .option("--pattern <regex>", "only transactional ids that match, in the syntax of RE2")
+    .action(options => commands().then(({ list }) => list(options)));
+  asking(txn.command("describe <id...>"))
+    .description("show the state, the producer and the partitions of transactions")
+    .action((ids, options) => commands().then(({ describe }) => describe(ids, options)));
+  asking(txn.command("producers <topic[:partitions]...>"))
+    .description("show the producers that the leaders of partitions know, and their open transactions")
+    .action((partitions, options) => commands().then(({ producers }) => producers(partitions, options)));
+  asking(txn.command("find-hanging"))
+    .description("show transactions that partitions hold open, and that no coordinator knows")
+    .option("-t, --topic <name[:partitions]>", "a topic; may be repeated; default: all topics", collect, [])
+    .option("--longer-than <duration>", "only those whose last record is older", "15m")
+    .action(options => commands().then(({ findHanging }) => findHanging(options)));
+  asking(txn.command("abort <topic:partition>"))
+    .description("abort a hanging transaction of a partition; one that its coordinator knows is for terminate")
+    .option("--start-offset <offset>", "first offset of the transaction")
+    .option("--producer-id <id>", "instead of the offset: id of the producer")
+    .option("--producer-epoch <epoch>", "epoch of the producer")
+    .option("--coordinator-epoch <epoch>", "epoch of the coordinator")
+    .action((place, options) => commands().then(({ abort }) => abort(place, options)));
+  asking(txn.command("terminate <id...>"))
+    .description("abort open transactions through their coordinators, and fence their producers")
+    .action((ids, options) => commands().then(({ terminate }) => terminate(ids, options)));
+}
+
+/** Commands about share groups. */
+export function shareCommands(program: Command): void {
+  const share = program.command("share").description("list, describe, reset and delete share groups");
+  const commands = () => import("./commands/clients/share.ts");
+  asking(share.command("list"))
+    .description("list the share groups of all brokers")
+    .option("--state <state>", "only groups in this state; may be repeated", collect, [])
+    .action(options => commands().then(({ list }) => list(options)));
+  asking(share.command("describe [group...]"))
+    .description("show start offsets and lag of share groups; without names, of all share groups")
+    .option("--members", "show the members instead")
+    .action((names, options) => commands().then(({ describe }) => describe(names, options)));
+  asking(share.command("reset <group>"))
+    .description("set the start offsets of a share group without members")
+    .option("--topic <name[:partitions]>", "a topic, or some of its partitions; may be repeated", collect, [])
+    .option("--all-topics", "all partitions that the group has offsets of")
+    .requiredOption("--to <place>", "earliest, latest, an offset, a time (2026-01-31T12:00:00Z) or an age (90m)")
+    .option("--dry-run", "show what would be changed")
+    .action((name, options) => commands().then(({ reset }) => reset(name, options)));
+  asking(share.command("delete <group...>"))
+    .description("delete share groups without members, or their offsets of topics")
+    .option("--topic <name>", "delete only the offsets of this topic; may be repeated", collect, [])
+    .action((names, options) => commands().then(({ remove }) => remove(names, options)));
 }

@@ -7,6 +7,7 @@ export function asking(command: Command): Command {
       "-b, --bootstrap-server <host:port>",
       "address of a broker; several are separated by commas; default: localhost:9092",
     )
+    .option("--context <name>", "context with servers and settings; default: $SAMSA_CONTEXT, else that of context use")
     .option("--command-config <file>", "settings of Kafka's clients, such as security.protocol, sasl.* and ssl.*")
     .option("--json", "print JSON");
 }

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { groupCommands, recordCommands } from "./client-program.ts";
+import { groupCommands, recordCommands, shareCommands, transactionCommands } from "./client-program.ts";
 import { asking, clusterCommands, collect } from "./cluster-program.ts";
 import { LOG_LEVELS } from "./terminal/levels.ts";
 import { print } from "./terminal/output.ts";
@@ -56,6 +56,50 @@ function configCommands(program: Command): void {
     .option("--append <key=value>", "append to a list; may be repeated", collect, [])
     .option("--subtract <key=value>", "remove from a list; may be repeated", collect, [])
     .action(options => import("./commands/config.ts").then(({ alter }) => alter(options)));
+}
+
+function quotaCommands(program: Command): void {
+  const quota = program
+    .command("quota")
+    .description("list, set and delete quotas of clients; an entity is user=NAME,client-id=NAME or ip=ADDRESS");
+  const commands = () => import("./commands/quota.ts");
+  asking(quota.command("list [entity]"))
+    .description("show quotas of the entities that have all these parts; without an entity, all quotas")
+    .option("--exact", "only of exactly this entity")
+    .action((entity, options) => commands().then(({ list }) => list(entity, options)));
+  asking(quota.command("set <entity> <key=value...>"))
+    .description("set quotas of an entity; a part without a name, as in user, is the default entity")
+    .action((entity, values, options) => commands().then(({ set }) => set(entity, values, options)));
+  asking(quota.command("delete <entity> [key...]"))
+    .description("delete quotas of an entity; without keys, all of them")
+    .action((entity, keys, options) => commands().then(({ remove }) => remove(entity, keys, options)));
+}
+
+function contextCommands(program: Command): void {
+  const context = program
+    .command("context")
+    .description("name clusters, with their servers and the settings of clients, and choose one");
+  const commands = () => import("./commands/context.ts");
+  context
+    .command("list")
+    .description("list the contexts; the current one has a star")
+    .option("--json", "print JSON, with properties; secrets are shown as references")
+    .action(options => commands().then(({ list }) => list(options)));
+  context
+    .command("set <name>")
+    .description("make a context, or change one")
+    .option("-b, --bootstrap-server <host:port>", "address of a broker; several are separated by commas")
+    .option("--property <key=value>", "a setting of clients; a secret is env:NAME or file:PATH", collect, [])
+    .option("--delete-property <key>", "remove a setting; may be repeated", collect, [])
+    .action((name, options) => commands().then(({ set }) => set(name, options)));
+  context
+    .command("use [name]")
+    .description("make a context the current one; without a name, none is")
+    .action(name => commands().then(({ use }) => use(name)));
+  context
+    .command("delete <name...>")
+    .description("delete contexts")
+    .action(names => commands().then(({ remove }) => remove(names)));
 }
 
 function logCommands(program: Command): void {
@@ -149,8 +193,12 @@ export function program(): Command {
   topicCommands(samsa);
   recordCommands(samsa);
   configCommands(samsa);
+  quotaCommands(samsa);
   groupCommands(samsa);
+  shareCommands(samsa);
+  transactionCommands(samsa);
   clusterCommands(samsa);
+  contextCommands(samsa);
   logCommands(samsa);
   metadataCommand(samsa);
   storageCommands(samsa);

@@ -9,7 +9,7 @@ import {
   WireError,
   type WireErrorCode,
 } from "@samsa/wire";
-import { clientSettings, type Common } from "../settings/client-settings.ts";
+import { clientSettings, type Common, contextNameOf } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { VERSION } from "../terminal/version.ts";
@@ -63,7 +63,8 @@ export async function connected(options: Common, action: (admin: BrokerConnectio
 
 /** Options to connect to one node, as the others of the command. */
 export function at(endpoint: Endpoint, options: Common): Common {
-  return { ...options, bootstrapServer: endpointText(endpoint) };
+  const context = contextNameOf(options);
+  return { ...options, ...(context === undefined ? {} : { context }), bootstrapServer: endpointText(endpoint) };
 }
 
 /** Result of a broker about a topic or resource that it was asked about. Throws `Failure` if there is none. */

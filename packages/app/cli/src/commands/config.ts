@@ -3,6 +3,7 @@ import { answered, at, connected, pair, sentence } from "./admin.ts";
 import type { Common } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
 import { describeBrokers } from "./reassignment.ts";
+import { alterQuotas, amountOf, describeQuotas, type Entity, entityOf, type QuotaChange, said } from "./quota.ts";
 import { table } from "../terminal/table.ts";
 
 /** `ConfigResource.Type`. */
@@ -29,10 +30,6 @@ const DEFAULT_SOURCE = 5;
 /** `ConfigEntry.ConfigType`, by its number. */
 const TYPES = ["UNKNOWN", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST", "CLASS", "PASSWORD"] as const;
 
-/** `DescribeClientQuotasRequest.MatchType`. */
-const MATCH = { exact: 0, default: 1 } as const;
-const ENTITY_TYPES = ["user", "client-id", "ip"];
-
 interface About extends Common {
   readonly topic?: string;
   readonly broker?: string;
@@ -45,12 +42,6 @@ interface About extends Common {
 type Subject =
   | { readonly kind: "resource"; readonly resourceType: number; readonly resourceName: string; readonly said: string }
   | { readonly kind: "quotas"; readonly entity: readonly Entity[] };
-
-interface Entity {
-  readonly entityType: string;
-  /** Name of the entity; null for the default entity. */
-  readonly entityName: string | null;
-}
 
 /** Subject of the command, named by exactly one option. Throws `Failure`. */
 function subjectOf(options: About): Subject {
@@ -65,7 +56,7 @@ function subjectOf(options: About): Subject {
   resource(RESOURCE.group, group, `group ${group}`);
   resource(RESOURCE.clientMetrics, clientMetrics, `client metrics ${clientMetrics}`);
   if (clientQuotas !== undefined) {
-    named.push({ kind: "quotas", entity: clientQuotas === true ? [] : entityOf(clientQuotas) });
+    named.push({ kind: "quotas", entity: clientQuotas === true ? [] : entityOf(clientQuotas, "--client-quotas") });
   }
   const [only, ...more] = named;
   if (only === undefined || more.length > 0) {
@@ -89,21 +80,6 @@ function connectedTo(
     if (own === undefined) return action(admin);
     await connected(at(own, options), action);
   });
-}
-
-function entityOf(text: string): Entity[] {
-  return text.split(",").map(part => {
-    const at = part.indexOf("=");
-    const entityType = at < 0 ? part : part.slice(0, at);
-    if (!ENTITY_TYPES.includes(entityType)) {
-      throw new Failure(`--client-quotas takes ${ENTITY_TYPES.join(", ")}, not "${entityType}"`);
-    }
-    return { entityType, entityName: at < 0 ? null : part.slice(at + 1) };
-  });
-}
-
-function said(entity: readonly Entity[]): string {
-  return entity.map(({ entityType, entityName }) => `${entityType}=${entityName ?? "<default>"}`).join(",");
 }
 
 /** `samsa config describe`. */
@@ -168,34 +144,6 @@ async function describeResource(
   for (const line of table([head, ...rows])) console.log(line);
 }
 
-async function describeQuotas(
-  admin: BrokerConnection,
-  entity: readonly Entity[],
-  options: { readonly json?: boolean },
-): Promise<void> {
-  const components = entity.map(({ entityType, entityName }) => ({
-    entityType,
-    matchType: entityName === null ? MATCH.default : MATCH.exact,
-    match: entityName,
-  }));
-  const answer = await admin.call("DescribeClientQuotas", { components, strict: false });
-  if (answer.errorCode !== 0) throw new Failure(sentence(answer.errorCode, answer.errorMessage));
-  const shown = (answer.entries ?? []).map(entry => ({
-    entity: Object.fromEntries(entry.entity.map(({ entityType, entityName }) => [entityType, entityName])),
-    quotas: Object.fromEntries(entry.values.map(({ key, value }) => [key, value])),
-    said: said(entry.entity),
-  }));
-  shown.sort((a, b) => (a.said < b.said ? -1 : 1));
-  if (options.json === true) {
-    return console.log(JSON.stringify(shown.map(({ entity: of, quotas }) => ({ entity: of, quotas }))));
-  }
-  if (shown.length === 0) return console.log(`No quotas${entity.length === 0 ? "" : ` of ${said(entity)}`}.`);
-  const rows = shown.flatMap(entry =>
-    Object.entries(entry.quotas).map(([key, value]) => [entry.said, key, String(value)]),
-  );
-  for (const line of table([["ENTITY", "NAME", "VALUE"], ...rows])) console.log(line);
-}
-
 type AlterOptions = About & { readonly [K in Operation]: readonly string[] };
 
 /** Change of a setting. */
@@ -246,34 +194,11 @@ export function alter(options: AlterOptions): Promise<void> {
   });
 }
 
-interface QuotaChange {
-  readonly key: string;
-  readonly value: number;
-  readonly remove: boolean;
-}
-
 function quotaChanges(changes: readonly (Change & { readonly operation: Operation })[]): QuotaChange[] {
   return changes.map(({ operation, name, value }) => {
     if (operation === "append" || operation === "subtract") {
       throw new Failure(`--${operation} is for lists; a quota takes --set and --delete`);
     }
-    const amount = Number(value ?? 0);
-    if (value?.trim() === "" || !Number.isFinite(amount))
-      throw new Failure(`quota ${name} wants a number, not "${value}"`);
-    return { key: name, value: amount, remove: operation === "delete" };
+    return { key: name, value: amountOf(name, value ?? "0"), remove: operation === "delete" };
   });
-}
-
-async function alterQuotas(
-  admin: BrokerConnection,
-  entity: readonly Entity[],
-  ops: readonly QuotaChange[],
-): Promise<void> {
-  const { entries } = await admin.call("AlterClientQuotas", {
-    entries: [{ entity: [...entity], ops: [...ops] }],
-    validateOnly: false,
-  });
-  for (const { errorCode, errorMessage } of entries) {
-    if (errorCode !== 0) throw new Failure(sentence(errorCode, errorMessage));
-  }
 }

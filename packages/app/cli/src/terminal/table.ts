@@ -8,3 +8,8 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   }
   return rows.map(row => row.map((cell, i) => (i < row.length - 1 ? cell.padEnd(widths[i] ?? 0) : cell)).join("  "));
 }
+
+/** Cell of a value that may be absent. */
+export function dash(value: number | bigint | string | null | undefined): string {
+  return value === null || value === undefined ? "-" : String(value);
+}

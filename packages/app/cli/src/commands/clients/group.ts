@@ -1,12 +1,12 @@
-import type { Offset, PartitionIndex } from "@samsa/base";
+import type { Offset } from "@samsa/base";
 import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { Admin } from "@samsa/client-runtime";
 import type { Common } from "../../settings/client-settings.ts";
 import { administered } from "./client.ts";
-import { placeOf } from "./place.ts";
+import { partitionsOf, targets } from "./partitions.ts";
 import { Failure } from "../../terminal/failure.ts";
 import { toJson } from "../../terminal/json.ts";
-import { table } from "../../terminal/table.ts";
+import { dash, table } from "../../terminal/table.ts";
 
 type Described = Awaited<ReturnType<Admin["groups"]["describe"]>> extends { value(key: string): infer T } ? T : never;
 
@@ -88,9 +88,6 @@ export function describe(names: readonly string[], options: DescribeOptions): Pr
   });
 }
 
-const dash = (value: number | string | null | undefined): string =>
-  value === null || value === undefined ? "-" : String(value);
-
 function described(group: Described & { readonly offsets: readonly Progress[] }, withMembers: boolean): string[] {
   const { groupId, type, state, assignor, members, offsets } = group;
   const lag = offsets.reduce((sum, progress) => sum + (progress.lag ?? 0), 0);
@@ -126,17 +123,7 @@ interface ResetOptions extends Common {
 /** Partitions that the options name: topics, or `topic:0,1`. */
 async function chosen(admin: Admin, groupId: string, options: ResetOptions): Promise<TopicPartition[]> {
   if (options.allTopics === true) return [...(await admin.groups.offsets([groupId])).value(groupId)];
-  const wanted: TopicPartition[] = [];
-  for (const text of options.topic) {
-    const [, topic = "", list] = /^([^:]+)(?::(\d+(?:,\d+)*))?$/.exec(text) ?? [];
-    if (topic === "") throw new Failure(`--topic wants name or name:partition,…, not "${text}"`);
-    const partitions: PartitionIndex[] =
-      list === undefined
-        ? (await admin.topics.describeOne(topic)).partitions.map(({ partition }) => partition)
-        : list.split(",").map(Number);
-    wanted.push(...partitions.map(partition => ({ topic, partition })));
-  }
-  return wanted;
+  return partitionsOf(admin, options.topic, "--topic");
 }
 
 /** `samsa group reset`: sets the committed offsets of a group without members. */
@@ -173,41 +160,6 @@ export function reset(groupId: string, options: ResetOptions): Promise<void> {
 async function committedOffsets(admin: Admin, groupId: string): Promise<Map<string, Offset>> {
   const committed = (await admin.groups.offsets([groupId])).value(groupId);
   return new Map(committed.map(({ topic, partition, offset }) => [partitionKey(topic, partition), offset]));
-}
-
-/** New offsets, within the bounds of the logs. */
-async function targets(
-  admin: Admin,
-  partitions: readonly TopicPartition[],
-  wish: {
-    readonly to: string | undefined;
-    readonly by: number | undefined;
-    readonly before: ReadonlyMap<string, Offset>;
-  },
-): Promise<(TopicPartition & { readonly offset: Offset })[]> {
-  const ends = async (at: "earliest" | "latest" | { readonly timestamp: number }): Promise<Map<string, Offset>> => {
-    const found = await admin.offsets(partitions.map(({ topic, partition }) => ({ topic, partition, at })));
-    return new Map([...found.orThrow()].map(([key, { offset }]) => [key, offset]));
-  };
-  const [starts, lasts] = await Promise.all([ends("earliest"), ends("latest")]);
-  const place = wish.to === undefined ? undefined : placeOf(wish.to, "--to");
-  const looked = place !== undefined && "at" in place ? await ends(place.at) : undefined;
-  return partitions.map(({ topic, partition }) => {
-    const key = partitionKey(topic, partition);
-    const [start = 0, last = 0] = [starts.get(key), lasts.get(key)];
-    const moved = (wish.before.get(key) ?? start) + (wish.by ?? 0);
-    const found = looked?.get(key);
-    // No record at or after a time: the end of the log.
-    const aim =
-      looked === undefined
-        ? place !== undefined && "offset" in place
-          ? place.offset
-          : moved
-        : found === -1
-          ? last
-          : found;
-    return { topic, partition, offset: Math.min(Math.max(aim ?? last, start), last) };
-  });
 }
 
 /** `samsa group delete`. */

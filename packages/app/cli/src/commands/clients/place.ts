@@ -13,11 +13,23 @@ export type Place =
 export function placeOf(text: string, option: string): Place {
   if (text === "earliest" || text === "latest") return { at: text };
   if (/^\d{1,15}$/.test(text)) return { offset: Number(text) };
-  const [, count, unit = ""] = DURATION.exec(text) ?? [];
-  if (count !== undefined) return { at: { timestamp: Date.now() - Number(count) * (UNITS[unit] ?? 1) } };
+  const age = milliseconds(text);
+  if (age !== undefined) return { at: { timestamp: Date.now() - age } };
   const time = Date.parse(text);
   if (Number.isNaN(time)) {
     throw new Failure(`${option} wants earliest, latest, an offset, a time or an age such as 90m, not "${text}"`);
   }
   return { at: { timestamp: time } };
+}
+
+/** Duration in ms from the text of an option, such as 90m. Throws `Failure`. */
+export function durationOf(text: string, option: string): number {
+  const duration = milliseconds(text);
+  if (duration === undefined) throw new Failure(`${option} wants a duration such as 90m or 30s, not "${text}"`);
+  return duration;
+}
+
+function milliseconds(text: string): number | undefined {
+  const [, count, unit = ""] = DURATION.exec(text) ?? [];
+  return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? 1);
 }
