@@ -88,7 +88,7 @@ export function alter(name: string, options: AlterOptions): Promise<void> {
     };
     if (options.json === true) return console.log(JSON.stringify(facts));
     const done = [
-      ...(partitions < 0 ? [] : [`${partitions} partitions`]),
+      ...(partitions < 0 ? [] : [`${partitions} ${partitions === 1 ? "partition" : "partitions"}`]),
       ...configs.map(change => (change.value === null ? `without ${change.name}` : `${change.name}=${change.value}`)),
     ];
     console.log(`Altered topic ${name}: ${done.join(", ")}.`);
