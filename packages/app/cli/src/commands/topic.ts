@@ -18,6 +18,8 @@ function count(text: string | undefined, option: string): number {
   return value;
 }
 
+const countOf = (partitions: number): string => `${partitions} ${partitions === 1 ? "partition" : "partitions"}`;
+
 interface CreateOptions extends Common {
   readonly partitions?: string;
   readonly replicationFactor?: string;
@@ -45,9 +47,7 @@ export function create(name: string, options: CreateOptions): Promise<void> {
     const facts = { name, topicId: made.topicId, partitions: made.numPartitions, created: !exists };
     if (options.json === true) console.log(JSON.stringify(facts));
     else
-      console.log(
-        exists ? `Topic ${name} already exists.` : `Created topic ${name}, ${made.numPartitions} partitions.`,
-      );
+      console.log(exists ? `Topic ${name} already exists.` : `Created topic ${name}, ${countOf(made.numPartitions)}.`);
   });
 }
 
@@ -88,7 +88,7 @@ export function alter(name: string, options: AlterOptions): Promise<void> {
     };
     if (options.json === true) return console.log(JSON.stringify(facts));
     const done = [
-      ...(partitions < 0 ? [] : [`${partitions} ${partitions === 1 ? "partition" : "partitions"}`]),
+      ...(partitions < 0 ? [] : [countOf(partitions)]),
       ...configs.map(change => (change.value === null ? `without ${change.name}` : `${change.name}=${change.value}`)),
     ];
     console.log(`Altered topic ${name}: ${done.join(", ")}.`);
