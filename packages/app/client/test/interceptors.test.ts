@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -110,14 +111,16 @@ test("a stream sends what is written to it, and fails with the first record that
 });
 
 test("a process that exits says how many records have no outcome", async () => {
-  const file = join(import.meta.dirname, "exits.tmp.ts");
-  const source = `import { KafkaClient } from "../src/index.ts";
+  const folder = mkdtempSync(join(tmpdir(), "samsa-exits-"));
+  const file = join(folder, "exits.ts");
+  const source = `import { KafkaClient } from "${join(import.meta.dirname, "../src/index.ts")}";
     const client = new KafkaClient(process.argv[2]);
     const producer = client.producer();
     await producer.send({ topic: "plain", value: "first" });
     if (process.argv[3] === "lost") for (let i = 0; i < 1200; i++) producer.offer({ topic: "plain", value: "x" });
     else await client.close();
     process.exit();`;
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
   writeFileSync(file, source);
   const said = (how: string): Promise<string> =>
     new Promise(resolve => {
@@ -129,7 +132,7 @@ test("a process that exits says how many records have no outcome", async () => {
     );
     expect(await said("closed")).toBe("");
   } finally {
-    rmSync(file);
+    rmSync(folder, { recursive: true });
   }
 });
 
