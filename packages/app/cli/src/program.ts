@@ -62,7 +62,7 @@ function quotaCommands(program: Command): void {
   const quota = program
     .command("quota")
     .description("list, set and delete quotas of clients; an entity is user=NAME,client-id=NAME or ip=ADDRESS");
-  const commands = () => import("./commands/quota.ts");
+  const commands = () => import("./commands/clients/quota.ts");
   asking(quota.command("list [entity]"))
     .description("show quotas of the entities that have all these parts; without an entity, all quotas")
     .option("--exact", "only of exactly this entity")

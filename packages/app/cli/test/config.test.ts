@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { KafkaError } from "@samsa/client-kernel";
 import { Failure } from "../src/terminal/failure.ts";
 import { program } from "../src/program.ts";
 import { MAIN } from "./bundle.ts";
@@ -43,7 +44,7 @@ async function samsa(args: readonly string[]): Promise<{ readonly out: string; r
     await program().parseAsync([...args, "-b", server], { from: "user" });
     return { out: lines.join(""), failure: undefined };
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
+    if (!(error instanceof Failure) && !(error instanceof KafkaError)) throw error;
     return { out: lines.join(""), failure: error.message };
   } finally {
     log.mockRestore();

@@ -2,7 +2,7 @@ import type { BrokerId } from "@samsa/base";
 import type { BrokerConnection } from "@samsa/wire";
 import { type BrokerPlace, planAssignment } from "../assignment/assignment.ts";
 import { Failure } from "../terminal/failure.ts";
-import { table } from "../terminal/table.ts";
+import { printTable } from "../terminal/table.ts";
 import { connected, sentence } from "./admin.ts";
 import type { Common } from "../settings/client-settings.ts";
 import { parseNodeId } from "./quorum.ts";
@@ -28,9 +28,7 @@ export function list(options: Common): Promise<void> {
       ...[String(id), isFenced ? "fenced" : "running", `${host}:${port}`, rack ?? "-"],
       ...[String(leaders), String(replicas)],
     ]);
-    for (const line of table([["BROKER", "STATE", "ADDRESS", "RACK", "LEADERS", "REPLICAS"], ...rows])) {
-      console.log(line);
-    }
+    printTable(["BROKER", "STATE", "ADDRESS", "RACK", "LEADERS", "REPLICAS"], rows);
   });
 }
 

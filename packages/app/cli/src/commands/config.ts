@@ -1,10 +1,12 @@
+import type { QuotaEntity } from "@samsa/client-runtime";
 import type { BrokerConnection } from "@samsa/wire";
-import { answered, at, connected, pair, sentence } from "./admin.ts";
+import { answered, at, connected, sentence } from "./admin.ts";
+import { pair } from "../settings/pair.ts";
 import type { Common } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
 import { describeBrokers } from "./reassignment.ts";
-import { alterQuotas, amountOf, describeQuotas, type Entity, entityOf, type QuotaChange, said } from "./quota.ts";
-import { table } from "../terminal/table.ts";
+import { alterQuotas, amountOf, describeQuotas, entityOf, type QuotaValues, said } from "./clients/quota.ts";
+import { printTable } from "../terminal/table.ts";
 
 /** `ConfigResource.Type`. */
 export const RESOURCE = { topic: 2, broker: 4, clientMetrics: 16, group: 32 } as const;
@@ -41,7 +43,7 @@ interface About extends Common {
 
 type Subject =
   | { readonly kind: "resource"; readonly resourceType: number; readonly resourceName: string; readonly said: string }
-  | { readonly kind: "quotas"; readonly entity: readonly Entity[] };
+  | { readonly kind: "quotas"; readonly entity: QuotaEntity };
 
 /** Subject of the command, named by exactly one option. Throws `Failure`. */
 function subjectOf(options: About): Subject {
@@ -56,7 +58,7 @@ function subjectOf(options: About): Subject {
   resource(RESOURCE.group, group, `group ${group}`);
   resource(RESOURCE.clientMetrics, clientMetrics, `client metrics ${clientMetrics}`);
   if (clientQuotas !== undefined) {
-    named.push({ kind: "quotas", entity: clientQuotas === true ? [] : entityOf(clientQuotas, "--client-quotas") });
+    named.push({ kind: "quotas", entity: clientQuotas === true ? {} : entityOf(clientQuotas, "--client-quotas") });
   }
   const [only, ...more] = named;
   if (only === undefined || more.length > 0) {
@@ -67,11 +69,11 @@ function subjectOf(options: About): Subject {
 
 /** Runs `action` with a connection to the broker whose settings are meant, as others do not answer for it. */
 function connectedTo(
-  subject: Subject,
+  subject: Extract<Subject, { kind: "resource" }>,
   options: Common,
   action: (admin: BrokerConnection) => Promise<void>,
 ): Promise<void> {
-  const isOfBroker = subject.kind === "resource" && subject.resourceType === RESOURCE.broker;
+  const isOfBroker = subject.resourceType === RESOURCE.broker;
   const id = isOfBroker && /^\d+$/.test(subject.resourceName) ? Number(subject.resourceName) : undefined;
   return connected(options, async admin => {
     const { brokers } = id === undefined ? { brokers: [] } : await describeBrokers(admin);
@@ -87,11 +89,8 @@ export function describe(options: About & { readonly all?: boolean }): Promise<v
   const subject = subjectOf(options);
   if (subject.kind === "quotas" && options.all === true)
     throw new Failure("--all is for settings: quotas have no defaults");
-  return connectedTo(subject, options, admin =>
-    subject.kind === "quotas"
-      ? describeQuotas(admin, subject.entity, options)
-      : describeResource(admin, subject, options),
-  );
+  if (subject.kind === "quotas") return describeQuotas(subject.entity, options);
+  return connectedTo(subject, options, admin => describeResource(admin, subject, options));
 }
 
 async function describeResource(
@@ -141,7 +140,7 @@ async function describeResource(
       : [config.synonyms.map(({ source, name, value }) => `${source}:${name}=${value ?? ""}`).join(", ")]),
   ]);
   const head = ["NAME", "VALUE", "SOURCE", ...(all === true ? ["SYNONYMS"] : [])];
-  for (const line of table([head, ...rows])) console.log(line);
+  printTable(head, rows);
 }
 
 type AlterOptions = About & { readonly [K in Operation]: readonly string[] };
@@ -170,7 +169,7 @@ export async function alterConfigs(
 }
 
 /** `samsa config alter`. */
-export function alter(options: AlterOptions): Promise<void> {
+export async function alter(options: AlterOptions): Promise<void> {
   const subject = subjectOf(options);
   const changes: (Change & { readonly operation: Operation })[] = OPERATIONS.flatMap(operation =>
     options[operation].map(text => ({
@@ -180,25 +179,24 @@ export function alter(options: AlterOptions): Promise<void> {
     })),
   );
   if (changes.length === 0) throw new Failure("nothing to alter: give --set, --delete, --append or --subtract");
-  const quotas = subject.kind === "quotas" ? quotaChanges(changes) : [];
-  return connectedTo(subject, options, async admin => {
-    const of = subject.kind === "quotas" ? `quotas of ${said(subject.entity)}` : subject.said;
-    if (subject.kind === "quotas") await alterQuotas(admin, subject.entity, quotas);
-    else {
-      const configs = changes.map(({ name, value, configOperation }) => ({ name, value, configOperation }));
-      await alterConfigs(admin, { resourceType: subject.resourceType, resourceName: subject.resourceName, configs });
-    }
-    const facts = changes.map(({ operation, name, value }) => ({ operation, name, value }));
-    if (options.json === true) console.log(JSON.stringify({ altered: of, changes: facts }));
-    else console.log(`Altered ${of}: ${facts.map(({ operation, name }) => `${operation} ${name}`).join(", ")}.`);
-  });
+  if (subject.kind === "quotas") await alterQuotas(subject.entity, quotaValues(changes), options);
+  else {
+    const { resourceType, resourceName } = subject;
+    const configs = changes.map(({ name, value, configOperation }) => ({ name, value, configOperation }));
+    await connectedTo(subject, options, admin => alterConfigs(admin, { resourceType, resourceName, configs }));
+  }
+  const of = subject.kind === "quotas" ? `quotas of ${said(subject.entity)}` : subject.said;
+  const facts = changes.map(({ operation, name, value }) => ({ operation, name, value }));
+  if (options.json === true) console.log(JSON.stringify({ altered: of, changes: facts }));
+  else console.log(`Altered ${of}: ${facts.map(({ operation, name }) => `${operation} ${name}`).join(", ")}.`);
 }
 
-function quotaChanges(changes: readonly (Change & { readonly operation: Operation })[]): QuotaChange[] {
-  return changes.map(({ operation, name, value }) => {
+function quotaValues(changes: readonly (Change & { readonly operation: Operation })[]): QuotaValues {
+  const values = changes.map(({ operation, name, value }) => {
     if (operation === "append" || operation === "subtract") {
       throw new Failure(`--${operation} is for lists; a quota takes --set and --delete`);
     }
-    return { key: name, value: amountOf(name, value ?? "0"), remove: operation === "delete" };
+    return [name, operation === "delete" ? null : amountOf(name, value ?? "")] as const;
   });
+  return Object.fromEntries(values);
 }

@@ -1,7 +1,7 @@
 import { checkContext, contextNamed, contextsFile, readContexts, writeContexts } from "../settings/contexts.ts";
 import { Failure } from "../terminal/failure.ts";
-import { table } from "../terminal/table.ts";
-import { pair } from "./admin.ts";
+import { printTable } from "../terminal/table.ts";
+import { pair } from "../settings/pair.ts";
 
 interface Json {
   readonly json?: boolean;
@@ -19,7 +19,7 @@ export function list({ json }: Json): void {
     ...[name === current ? "*" : "", name, servers],
     Object.keys(properties).sort().join(", "),
   ]);
-  for (const line of table([["", "NAME", "SERVERS", "PROPERTIES"], ...rows])) console.log(line.trimEnd());
+  printTable(["", "NAME", "SERVERS", "PROPERTIES"], rows);
 }
 
 interface SetOptions {

@@ -10,7 +10,7 @@ import type { BrokerConnection } from "@samsa/wire";
 import { connected, sentence } from "./admin.ts";
 import type { Common } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
-import { table } from "../terminal/table.ts";
+import { printTable } from "../terminal/table.ts";
 
 /** `FeatureUpdate.UpgradeType`. */
 const UPGRADE = 1;
@@ -48,7 +48,7 @@ export function describe(options: Common): Promise<void> {
       levelText(name, level),
       `${min ?? "-"} to ${max ?? "-"}`,
     ]);
-    for (const line of table([["FEATURE", "LEVEL", "SUPPORTED"], ...rows])) console.log(line);
+    printTable(["FEATURE", "LEVEL", "SUPPORTED"], rows);
   });
 }
 

@@ -4,7 +4,7 @@ import { type BrokerConnection, parseEndpoints, type ResponseOf } from "@samsa/w
 import { answered, connected, sentence } from "./admin.ts";
 import type { Common } from "../settings/client-settings.ts";
 import { Failure } from "../terminal/failure.ts";
-import { table } from "../terminal/table.ts";
+import { printTable } from "../terminal/table.ts";
 
 /** Longest time that a new voter may take to catch up, in ms. */
 const ADD_MS = 30_000;
@@ -58,7 +58,7 @@ export function describe(options: Common): Promise<void> {
       endpoints.map(({ name, host, port }) => `${name}://${host}:${port}`).join(",") || "-",
     ]);
     const head = ["NODE", "ROLE", "DIRECTORY", "END", "LAG", "CAUGHT UP", "ENDPOINTS"];
-    for (const line of table([head, ...rows])) console.log(line);
+    printTable(head, rows);
   });
 }
 

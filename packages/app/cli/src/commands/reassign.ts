@@ -4,7 +4,7 @@ import type { BrokerConnection } from "@samsa/wire";
 import { type PartitionReplicas, planAssignment } from "../assignment/assignment.ts";
 import { planText, readPlan } from "../assignment/plan-file.ts";
 import { Failure } from "../terminal/failure.ts";
-import { table } from "../terminal/table.ts";
+import { printTable } from "../terminal/table.ts";
 import { connected } from "./admin.ts";
 import type { Common } from "../settings/client-settings.ts";
 import { parseNodeId } from "./quorum.ts";
@@ -162,7 +162,7 @@ export function status(options: Common): Promise<void> {
       ...[topic, String(partition), replicas.join(",")],
       ...[adding.join(",") || "-", removing.join(",") || "-"],
     ]);
-    for (const line of table([["TOPIC", "PARTITION", "REPLICAS", "ADDING", "REMOVING"], ...rows])) console.log(line);
+    printTable(["TOPIC", "PARTITION", "REPLICAS", "ADDING", "REMOVING"], rows);
   });
 }
 

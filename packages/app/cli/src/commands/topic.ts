@@ -1,7 +1,8 @@
 import { type BrokerId, type PartitionIndex, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { BrokerConnection, RequestOf, ResponseOf } from "@samsa/wire";
-import { answered, connected, pair, sentence } from "./admin.ts";
+import { answered, connected, sentence } from "./admin.ts";
+import { pair } from "../settings/pair.ts";
 import type { Common } from "../settings/client-settings.ts";
 import { alterConfigs, type Change, OPERATION, RESOURCE } from "./config.ts";
 import { Failure } from "../terminal/failure.ts";

@@ -6,7 +6,7 @@ import { administered } from "./client.ts";
 import { partitionsOf, targets } from "./partitions.ts";
 import { Failure } from "../../terminal/failure.ts";
 import { toJson } from "../../terminal/json.ts";
-import { dash, table } from "../../terminal/table.ts";
+import { dash, printTable, table } from "../../terminal/table.ts";
 
 type Described = Awaited<ReturnType<Admin["groups"]["describe"]>> extends { value(key: string): infer T } ? T : never;
 
@@ -22,7 +22,7 @@ export function list(options: ListOptions): Promise<void> {
     groups.sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
     if (options.json === true) return console.log(toJson(groups));
     const rows = groups.map(({ groupId, type, protocolType, state }) => [groupId, type, protocolType, state]);
-    for (const line of table([["GROUP", "TYPE", "PROTOCOL", "STATE"], ...rows])) console.log(line);
+    printTable(["GROUP", "TYPE", "PROTOCOL", "STATE"], rows);
   });
 }
 
@@ -152,7 +152,7 @@ export function reset(groupId: string, options: ResetOptions): Promise<void> {
       dash(old),
       String(offset),
     ]);
-    for (const line of table([["TOPIC", "PARTITION", "BEFORE", "AFTER"], ...rows])) console.log(line);
+    printTable(["TOPIC", "PARTITION", "BEFORE", "AFTER"], rows);
     if (options.dryRun === true) console.log("Nothing was changed (--dry-run).");
   });
 }

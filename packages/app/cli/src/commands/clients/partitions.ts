@@ -6,17 +6,19 @@ import { placeOf } from "./place.ts";
 
 /** Partitions that texts name: all of a topic, or `topic:0,1`. Rejects with a `Failure` that names `what`. */
 export async function partitionsOf(admin: Admin, texts: readonly string[], what: string): Promise<TopicPartition[]> {
-  const wanted: TopicPartition[] = [];
-  for (const text of texts) {
+  const named = texts.map(text => {
     const [, topic = "", list] = /^([^:]+)(?::(\d{1,10}(?:,\d{1,10})*))?$/.exec(text) ?? [];
     if (topic === "") throw new Failure(`${what} wants name or name:partition,…, not "${text}"`);
-    const present = (await admin.topics.describeOne(topic)).partitions.map(({ partition }) => partition);
+    return { topic, list };
+  });
+  const described = await admin.topics.describe([...new Set(named.map(({ topic }) => topic))]);
+  return named.flatMap(({ topic, list }) => {
+    const present = described.value(topic).partitions.map(({ partition }) => partition);
     const partitions: readonly PartitionIndex[] = list === undefined ? present : list.split(",").map(Number);
     const missing = partitions.find(partition => !present.includes(partition));
     if (missing !== undefined) throw new Failure(`topic ${topic} has no partition ${missing}`);
-    wanted.push(...partitions.map(partition => ({ topic, partition })));
-  }
-  return wanted;
+    return partitions.map(partition => ({ topic, partition }));
+  });
 }
 
 /** New offsets, within the bounds of the logs. */

@@ -1,7 +1,7 @@
 import { KafkaError } from "@samsa/client-kernel";
 import { Producer, type ProducerOptions, type ProducerRecord } from "@samsa/client-runtime";
 import { CODEC_NAMES, defaultCompression } from "@samsa/records";
-import { pair } from "../admin.ts";
+import { pair } from "../../settings/pair.ts";
 import { clientSettings, type Common } from "../../settings/client-settings.ts";
 import { clusterClient, reached } from "./client.ts";
 import { readLines } from "./line-reader.ts";

@@ -3,13 +3,9 @@ import type { Admin, DescribedGroup, ShareOffset } from "@samsa/client-runtime";
 import type { Common } from "../../settings/client-settings.ts";
 import { Failure } from "../../terminal/failure.ts";
 import { toJson } from "../../terminal/json.ts";
-import { dash, table } from "../../terminal/table.ts";
+import { dash, known, printTable } from "../../terminal/table.ts";
 import { administered } from "./client.ts";
 import { partitionsOf, targets } from "./partitions.ts";
-
-function show(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  for (const line of table([head, ...rows])) console.log(line);
-}
 
 /** `samsa share list`. */
 export function list(options: Common & { readonly state: readonly string[] }): Promise<void> {
@@ -19,7 +15,7 @@ export function list(options: Common & { readonly state: readonly string[] }): P
     const found = groups.map(({ groupId, state }) => ({ groupId, state }));
     if (options.json === true) return console.log(toJson(found));
     const rows = found.map(({ groupId, state }) => [groupId, state]);
-    show(["GROUP", "STATE"], rows);
+    printTable(["GROUP", "STATE"], rows);
   });
 }
 
@@ -37,22 +33,22 @@ async function emptyGroup(admin: Admin, name: string): Promise<void> {
   if (group !== undefined && group.members.length > 0) throw new Failure(`${name} has members: stop them first`);
 }
 
-/** Offsets of a group in the order of their partitions. */
-async function offsetsOf(admin: Admin, groupId: string): Promise<ShareOffset[]> {
-  const offsets = [...(await admin.shareGroups.offsets([groupId])).value(groupId)];
-  return offsets.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
+/** Offsets of groups, by their ids, in the order of their partitions. */
+async function offsetsOf(admin: Admin, groupIds: readonly string[]): Promise<Map<string, ShareOffset[]>> {
+  const all = (await admin.shareGroups.offsets(groupIds)).orThrow();
+  for (const offsets of all.values()) {
+    offsets.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
+  }
+  return all;
 }
-
-const known = <T extends number | bigint>(value: T): T | null => (value < 0 ? null : value);
 
 /** `samsa share describe`. Without names, of all share groups. */
 export function describe(names: readonly string[], options: Common & { readonly members?: boolean }): Promise<void> {
   return administered(options, async admin => {
     const ids = names.length > 0 ? names : (await admin.groups.list({ types: ["share"] })).map(g => g.groupId);
-    const all: { readonly group: DescribedGroup; readonly offsets: readonly ShareOffset[] }[] = [];
-    for (const group of await shareGroups(admin, ids)) {
-      all.push({ group, offsets: await offsetsOf(admin, group.groupId) });
-    }
+    const groups = await shareGroups(admin, ids);
+    const offsetsOfAll = await offsetsOf(admin, ids);
+    const all = groups.map(group => ({ group, offsets: offsetsOfAll.get(group.groupId) ?? [] }));
     if (options.json === true) {
       return console.log(
         toJson(
@@ -83,7 +79,7 @@ function showMembers({ members }: DescribedGroup): void {
     ...[clientId, host, dash(memberEpoch)],
     assignment.map(({ topic, partition }) => `${topic}:${partition}`).join(" "),
   ]);
-  show(["MEMBER", "CLIENT", "HOST", "EPOCH", "PARTITIONS"], rows);
+  printTable(["MEMBER", "CLIENT", "HOST", "EPOCH", "PARTITIONS"], rows);
 }
 
 function showOffsets(offsets: readonly ShareOffset[]): void {
@@ -91,7 +87,7 @@ function showOffsets(offsets: readonly ShareOffset[]): void {
     topic,
     ...[String(partition), dash(known(startOffset)), dash(known(lag))],
   ]);
-  show(["TOPIC", "PARTITION", "START", "LAG"], rows);
+  printTable(["TOPIC", "PARTITION", "START", "LAG"], rows);
 }
 
 interface ResetOptions extends Common {
@@ -106,7 +102,7 @@ export function reset(groupId: string, options: ResetOptions): Promise<void> {
   if ((options.topic.length === 0) === (options.allTopics !== true)) throw new Failure("give --topic or --all-topics");
   return administered(options, async admin => {
     await emptyGroup(admin, groupId);
-    const present = await offsetsOf(admin, groupId);
+    const present = (await offsetsOf(admin, [groupId])).get(groupId) ?? [];
     const partitions = options.allTopics === true ? present : await partitionsOf(admin, options.topic, "--topic");
     if (partitions.length === 0) throw new Failure(`${groupId} has no offsets: name the topics with --topic`);
     const before = new Map(present.map(one => [partitionKey(one.topic, one.partition), one.startOffset]));
@@ -124,7 +120,7 @@ export function reset(groupId: string, options: ResetOptions): Promise<void> {
       topic,
       ...[String(partition), dash(old), String(offset)],
     ]);
-    show(["TOPIC", "PARTITION", "BEFORE", "AFTER"], rows);
+    printTable(["TOPIC", "PARTITION", "BEFORE", "AFTER"], rows);
     if (options.dryRun === true) console.log("Nothing was changed (--dry-run).");
   });
 }

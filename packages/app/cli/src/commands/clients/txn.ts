@@ -4,7 +4,7 @@ import type { AbortTransaction, Admin, PartitionProducer } from "@samsa/client-r
 import type { Common } from "../../settings/client-settings.ts";
 import { Failure } from "../../terminal/failure.ts";
 import { toJson } from "../../terminal/json.ts";
-import { dash, table } from "../../terminal/table.ts";
+import { dash, known, printTable } from "../../terminal/table.ts";
 import { administered } from "./client.ts";
 import { partitionsOf } from "./partitions.ts";
 import { durationOf } from "./place.ts";
@@ -25,10 +25,6 @@ function timeText(ms: Int64): string {
   return at <= 8.64e15 ? new Date(at).toISOString() : String(ms);
 }
 
-function show(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  for (const line of table([head, ...rows])) console.log(line);
-}
-
 /** `samsa txn list`. */
 export function list(options: ListOptions): Promise<void> {
   const { state: states = [], pattern } = options;
@@ -42,7 +38,7 @@ export function list(options: ListOptions): Promise<void> {
     found.sort((a, b) => (a.transactionalId < b.transactionalId ? -1 : 1));
     if (options.json === true) return console.log(toJson(found));
     const rows = found.map(({ transactionalId, producerId, state }) => [transactionalId, String(producerId), state]);
-    show(["TRANSACTION", "PRODUCER", "STATE"], rows);
+    printTable(["TRANSACTION", "PRODUCER", "STATE"], rows);
   });
 }
 
@@ -58,7 +54,7 @@ export function describe(ids: readonly string[], options: Common): Promise<void>
         partitions.length === 0 ? "-" : partitions.map(({ topic, partition }) => `${topic}:${partition}`).join(" "),
       ],
     );
-    show(["TRANSACTION", "PRODUCER", "EPOCH", "STATE", "TIMEOUT MS", "STARTED", "PARTITIONS"], rows);
+    printTable(["TRANSACTION", "PRODUCER", "EPOCH", "STATE", "TIMEOUT MS", "STARTED", "PARTITIONS"], rows);
   });
 }
 
@@ -79,8 +75,6 @@ async function producersOf(admin: Admin, partitions: readonly TopicPartition[]):
   return all;
 }
 
-const known = (value: number): number | null => (value < 0 ? null : value);
-
 function showProducers(producers: readonly Placed[]): void {
   const rows = producers.map(producer => [
     producer.topic,
@@ -98,7 +92,7 @@ function showProducers(producers: readonly Placed[]): void {
     "LAST RECORD",
     "OPEN SINCE",
   ];
-  show(head, rows);
+  printTable(head, rows);
 }
 
 /** `samsa txn producers`: what the leaders of partitions know of their producers. */
