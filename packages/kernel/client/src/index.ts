@@ -7,8 +7,8 @@ export {
   type TopicPartition,
   type TopicView,
 } from "./cluster/cluster-view.ts";
+export type { LeaderHint, MetadataEffect } from "./cluster/leader-hint.ts";
 export {
-  type LeaderHint,
   type MetadataQuestion,
   type MetadataSettings,
   MetadataState,

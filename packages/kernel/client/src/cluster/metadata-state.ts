@@ -1,13 +1,7 @@
-import {
-  type BrokerId,
-  ExponentialBackoff,
-  type LeaderEpoch,
-  type PartitionIndex,
-  type Uuid,
-  ZERO_UUID,
-} from "@samsa/base";
+import { type BrokerId, ExponentialBackoff, type PartitionIndex, type Uuid, ZERO_UUID } from "@samsa/base";
 import { errorOf, Errors, type MetadataResponse } from "@samsa/protocol";
 import type { BrokerView, ClusterView, PartitionView, TopicView } from "./cluster-view.ts";
+import type { LeaderHint } from "./leader-hint.ts";
 import { type RetrySettings, retryBackoff } from "./retry-backoff.ts";
 
 /** Settings of `MetadataState`, in ms. */
@@ -38,14 +32,6 @@ export interface MetadataQuestion {
   readonly topics: readonly string[] | null;
   /** True for a question about new topics only; known ones keep their age (KIP-526). */
   readonly isPartial: boolean;
-}
-
-/** Leader of a partition, as an answer names it before the metadata does (KIP-951). */
-export interface LeaderHint {
-  readonly topic: string;
-  readonly partition: PartitionIndex;
-  readonly leaderId: BrokerId;
-  readonly leaderEpoch: LeaderEpoch;
 }
 
 type Node = MetadataResponse["brokers"][number];

@@ -1,9 +1,9 @@
 import type { BrokerId, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
 import type { Apis, Draft, Infer } from "@samsa/protocol";
 import type { TopicPartition } from "../cluster/cluster-view.ts";
-import type { LeaderHint } from "../cluster/metadata-state.ts";
+import type { MetadataEffect } from "../cluster/leader-hint.ts";
 import type { ListOffsetsDraft } from "../offsets/list-offsets.ts";
-import type { FetchAnswer, FetchDraft } from "./fetch-session.ts";
+import type { FetchDraft } from "./fetch-session.ts";
 
 /** OffsetForLeaderEpoch request, as encoding takes it. */
 export type OffsetForLeaderEpochDraft = Draft<(typeof Apis)["OffsetForLeaderEpoch"]["request"]>;
@@ -55,14 +55,7 @@ export type FetchEffect =
     }
   /** Asks the group for the offsets that it has committed. */
   | { readonly type: "committedOffsets"; readonly ticket: number; readonly partitions: readonly TopicPartition[] }
-  /** Asks for the metadata of the topics that are assigned. */
-  | { readonly type: "refreshMetadata" }
-  /** Gives leaders that a broker has named, and the addresses of their brokers, to `MetadataState.hint`. */
-  | {
-      readonly type: "leaders";
-      readonly leaders: readonly LeaderHint[];
-      readonly nodes: FetchAnswer["nodeEndpoints"];
-    }
+  | MetadataEffect
   /** Tells that a partition goes on elsewhere: at `to`, or where the reset policy says if that is undefined. */
   | {
       readonly type: "moved";

@@ -1,7 +1,7 @@
 import { type BrokerId, joined, nearestNumber, type WireOffset } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type ClusterView, partitionKey } from "../cluster/cluster-view.ts";
-import type { LeaderHint } from "../cluster/metadata-state.ts";
+import { type LeaderHint, leaderHint } from "../cluster/leader-hint.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import { isolationCode } from "../offsets/list-offsets.ts";
 import type { Moment } from "../offsets/moment.ts";
@@ -254,12 +254,11 @@ export class FetchRequests {
     const leaders: LeaderHint[] = [];
     for (const topic of responses) {
       for (const { partitionIndex, errorCode, currentLeader } of topic.partitions) {
-        const isMoved =
-          errorCode === Errors.NOT_LEADER_OR_FOLLOWER.code || errorCode === Errors.FENCED_LEADER_EPOCH.code;
-        const { leaderId, leaderEpoch } = currentLeader;
-        if (!isMoved || leaderId < 0 || leaderEpoch < 0) continue;
+        if (errorCode === 0) continue;
         const name = topic.topic === "" ? this.#cluster.topicOf(topic.topicId)?.name : topic.topic;
-        if (name !== undefined) leaders.push({ topic: name, partition: partitionIndex, leaderId, leaderEpoch });
+        if (name === undefined) continue;
+        const hint = leaderHint({ topic: name, partition: partitionIndex }, errorCode, currentLeader);
+        if (hint !== undefined) leaders.push(hint);
       }
     }
     if (leaders.length === 0) return;

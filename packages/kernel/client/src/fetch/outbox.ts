@@ -1,15 +1,15 @@
 import type { ClusterView } from "../cluster/cluster-view.ts";
+import type { MetadataEffect } from "../cluster/leader-hint.ts";
 import type { Moment } from "../offsets/moment.ts";
 import type { FetchEffect } from "./fetch-effects.ts";
 
-type Refresh = { readonly type: "refreshMetadata" };
 const NONE: readonly never[] = [];
 
 /** Effects that the caller has not taken yet, and the numbers of the requests among them. */
 export class Outbox<Effect = FetchEffect> {
   readonly #cluster: ClusterView;
   readonly #askAgainMs: number;
-  #effects: (Effect | Refresh)[] = [];
+  #effects: (Effect | MetadataEffect)[] = [];
   #tickets = 0;
   #askedVersion = -1;
   #askAgainAt = -Infinity;
@@ -43,7 +43,7 @@ export class Outbox<Effect = FetchEffect> {
   }
 
   /** Effects since the last call. */
-  take(): readonly (Effect | Refresh)[] {
+  take(): readonly (Effect | MetadataEffect)[] {
     if (this.#effects.length === 0) return NONE;
     const effects = this.#effects;
     this.#effects = [];

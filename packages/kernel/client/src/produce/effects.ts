@@ -1,7 +1,7 @@
 import type { BrokerId, Int64, Offset, PartitionIndex } from "@samsa/base";
-import type { Apis, Draft, Infer, MetadataResponse, ProduceRequest } from "@samsa/protocol";
+import type { Apis, Draft, Infer, ProduceRequest } from "@samsa/protocol";
 import type { Compression, RecordData, WritableHeader } from "@samsa/records";
-import type { LeaderHint } from "../cluster/metadata-state.ts";
+import type { LeaderNews } from "../cluster/leader-hint.ts";
 import type { KafkaError } from "../error/kafka-error.ts";
 
 /** A record to send. */
@@ -110,8 +110,7 @@ export type ProducerEffect<T> =
   | { readonly type: "findCoordinator"; readonly coordinator: Coordinator }
   /** The metadata of these topics is missing or out of date. */
   | { readonly type: "refreshMetadata"; readonly topics: readonly string[] }
-  /** News for the metadata (KIP-951). */
-  | { readonly type: "leaders"; readonly leaders: readonly LeaderHint[]; readonly nodes: MetadataResponse["brokers"] }
+  | LeaderNews
   | Delivery<T>
   /** There is memory again after `append` found none. */
   | { readonly type: "room" }

@@ -29,11 +29,6 @@ export function isStaleMetadata(code: number): boolean {
   return STALE_METADATA.has(code);
 }
 
-/** True if the answer may name the leader (KIP-951). */
-export function namesLeader(code: number): boolean {
-  return code === Errors.NOT_LEADER_OR_FOLLOWER.code || code === Errors.FENCED_LEADER_EPOCH.code;
-}
-
 /** True if the broker misses a sequence before that of the batch, so the batch was not written. */
 export function isSequenceGap(code: number): boolean {
   return code === Errors.OUT_OF_ORDER_SEQUENCE_NUMBER.code || code === Errors.UNKNOWN_PRODUCER_ID.code;

@@ -10,20 +10,13 @@ import {
 } from "@samsa/base";
 import { type Apis, Errors, type Infer } from "@samsa/protocol";
 import type { PartitionView } from "../cluster/cluster-view.ts";
-import type { LeaderHint } from "../cluster/metadata-state.ts";
+import { type LeaderHint, leaderHint } from "../cluster/leader-hint.ts";
 import { retryBackoff } from "../cluster/retry-backoff.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import { type Accumulator, type ProducerParts, wholeFailure } from "./accumulator.ts";
 import type { PartitionQueue, ProducerBatch } from "./partition-queue.ts";
 import { Chance } from "./partitioner.ts";
-import {
-  failureOf,
-  isRetriable,
-  isSequenceGap,
-  isStaleMetadata,
-  namesLeader,
-  type PartitionAnswer,
-} from "./produce-errors.ts";
+import { failureOf, isRetriable, isSequenceGap, isStaleMetadata, type PartitionAnswer } from "./produce-errors.ts";
 import type { TransactionManager } from "./transaction-manager.ts";
 
 /** Response to a Produce request. */
@@ -274,9 +267,8 @@ export class Sender<T> {
           if (batch.queue.topic !== topic || batch.queue.partition !== answer.index) continue;
           waiting.delete(batch);
           this.#complete(batch, answer, now, () => failureOf(describe(batch), answer));
-          const { leaderId, leaderEpoch } = answer.currentLeader;
-          if (!namesLeader(answer.errorCode) || leaderId < 0 || leaderEpoch < 0) break;
-          leaders.push({ topic: batch.queue.topic, partition: answer.index, leaderId, leaderEpoch });
+          const hint = leaderHint(batch.queue, answer.errorCode, answer.currentLeader);
+          if (hint !== undefined) leaders.push(hint);
           break;
         }
       }

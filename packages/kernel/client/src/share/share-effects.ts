@@ -1,6 +1,6 @@
 import type { BrokerId, PartitionIndex } from "@samsa/base";
 import type { Apis, Draft, Infer } from "@samsa/protocol";
-import type { LeaderHint } from "../cluster/metadata-state.ts";
+import type { MetadataEffect } from "../cluster/leader-hint.ts";
 import type { KafkaError } from "../error/kafka-error.ts";
 import type { AcknowledgeResults } from "./share-commit.ts";
 
@@ -32,14 +32,7 @@ export type ShareEffect =
       readonly brokerId: BrokerId;
       readonly request: (version: number) => ShareAcknowledgeDraft;
     }
-  /** Asks for the metadata of the topics that are assigned. */
-  | { readonly type: "refreshMetadata" }
-  /** Gives leaders that a broker has named, and the addresses of their brokers, to `MetadataState.hint`. */
-  | {
-      readonly type: "leaders";
-      readonly leaders: readonly LeaderHint[];
-      readonly nodes: ShareFetchAnswer["nodeEndpoints"];
-    }
+  | MetadataEffect
   /** Tells the end of acknowledgements of one partition; undefined: they were taken. */
   | {
       readonly type: "acknowledged";

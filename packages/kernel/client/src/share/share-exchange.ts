@@ -1,7 +1,7 @@
 import { type BrokerId, ExponentialBackoff, joined, nearestNumber } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { partitionKey } from "../cluster/cluster-view.ts";
-import type { LeaderHint } from "../cluster/metadata-state.ts";
+import { type LeaderHint, leaderHint } from "../cluster/leader-hint.ts";
 import { retryBackoff } from "../cluster/retry-backoff.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import type { Outbox } from "../fetch/outbox.ts";
@@ -294,7 +294,7 @@ export class ShareExchange {
     this.#endAcknowledgements(asked, errors, moment);
   }
 
-  /** No answer. False if the ticket is not one of these requests. */
+  /** No answer: the broker ends the session along with its connection, and with it all locks. */
   failed(ticket: number, error: KafkaError, moment: Moment): void {
     const settled = this.#settled(ticket);
     if (settled === undefined) return;
@@ -432,16 +432,13 @@ export class ShareExchange {
   }
 
   /** Passes on the leaders that a broker names instead of itself (KIP-951). */
-  #takeHints({ id, session }: ShareBroker, { responses, nodeEndpoints }: ShareFetchAnswer): void {
+  #takeHints({ session }: ShareBroker, { responses, nodeEndpoints }: ShareFetchAnswer): void {
     const leaders: LeaderHint[] = [];
     for (const { topicId, partitions } of responses) {
       for (const { partitionIndex, errorCode, currentLeader } of partitions) {
-        const { leaderId, leaderEpoch } = currentLeader;
-        const isHint =
-          errorCode === Errors.NOT_LEADER_OR_FOLLOWER.code || errorCode === Errors.FENCED_LEADER_EPOCH.code;
-        const place = session.place(topicId, partitionIndex);
-        if (!isHint || place === undefined || leaderId < 0 || leaderEpoch < 0 || leaderId === id) continue;
-        leaders.push({ topic: place.topic, partition: partitionIndex, leaderId, leaderEpoch });
+        const place = errorCode === 0 ? undefined : session.place(topicId, partitionIndex);
+        const hint = place === undefined ? undefined : leaderHint(place, errorCode, currentLeader);
+        if (hint !== undefined) leaders.push(hint);
       }
     }
     if (leaders.length > 0) this.#outbox.send({ type: "leaders", leaders, nodes: nodeEndpoints });
