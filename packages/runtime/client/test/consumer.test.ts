@@ -186,6 +186,17 @@ describe("batches", () => {
     expect(offsets).toEqual([0, 1]);
   });
 
+  test("come no more after an abort, although there are some", async () => {
+    await produce(0, ["a", "b", "c"]);
+    read();
+    const abort = new AbortController();
+    const stream = consumer.batches({ max: 1, signal: abort.signal });
+    await expect(run(stream.next())).resolves.toMatchObject({ done: false });
+    abort.abort();
+    await expect(refusal(stream.next())).resolves.toMatchObject({ name: "ABORTED" });
+    await expect(run(stream.next())).resolves.toEqual({ value: undefined, done: true });
+  });
+
   test("come in one stream at a time, which ends with an abort or a close", async () => {
     read();
     const abort = new AbortController();

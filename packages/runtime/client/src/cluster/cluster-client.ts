@@ -2,13 +2,14 @@ import { type BrokerId, type Env, ExponentialBackoff, type Timer } from "@samsa/
 import {
   type BrokerView,
   KafkaError,
-  type LeaderHint,
+  type MetadataEffect,
   type MetadataQuestion,
   MetadataState,
+  type Moment,
   retryBackoff,
   type TopicView,
 } from "@samsa/client-kernel";
-import type { ApiName, MetadataResponse } from "@samsa/protocol";
+import type { ApiName } from "@samsa/protocol";
 import type { CallOptions, NodeApiVersions, RequestFor, ResponseOf } from "@samsa/wire";
 import { BrokerPool, type LinkUse } from "./broker-pool.ts";
 import type { ClusterSettings } from "./cluster-settings.ts";
@@ -201,10 +202,16 @@ export class ClusterClient {
     this.#pump();
   }
 
-  /** Takes leaders that an answer names (KIP-951), and asks for the metadata anyway. */
-  hint(leaders: readonly LeaderHint[], nodes: MetadataResponse["brokers"]): void {
-    this.metadata.hint(leaders, nodes);
+  /** Takes leaders that an answer names (KIP-951), and asks for the metadata in any case. */
+  heed(effect: MetadataEffect): void {
+    if (effect.type === "leaders") this.metadata.hint(effect.leaders, effect.nodes);
     this.refresh();
+  }
+
+  /** Time and chance for an input of a state machine. */
+  moment(): Moment {
+    const { clock, random } = this.env;
+    return { now: clock.monotonic(), wall: clock.now(), chance: random.next() };
   }
 
   /** Calls `observer` after each answer about metadata and each failure to get one. Returns the way to end that. */

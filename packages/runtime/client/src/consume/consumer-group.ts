@@ -259,7 +259,7 @@ export class ConsumerGroup {
         runtime.fetcher.assign(partitions, true);
         await this.#tell("assigned", added);
         runtime.fetcher.enable(added);
-        runtime.turn();
+        runtime.loop.turn();
         this.#notify(() => listener.settled?.(partitions));
         // Offsets were committed before the rebalance.
         this.#auto?.restart(this.#client.env.clock.monotonic());
@@ -281,7 +281,7 @@ export class ConsumerGroup {
         this.#client.wake();
       },
       report: error => this.#client.env.logger.warn(error.message, { group: this.#settings.groupId }),
-      fatal: error => runtime.fail(error),
+      fatal: error => runtime.loop.fail(error),
     };
   }
 
@@ -290,12 +290,12 @@ export class ConsumerGroup {
     const { runtime, isBusyWith, listener } = this.#parts;
     runtime.fetcher.beginRevocation(partitions);
     this.#notify(() => listener.revoking?.(partitions));
-    runtime.turn();
+    runtime.loop.turn();
     const { clock } = this.#client.env;
     const patience = { deadline: clock.monotonic() + this.#settings.rebalanceTimeoutMs };
     // The coordinator stops waiting at the same time, and the partitions are lost then.
     while (isBusyWith(partitions) && !this.#isClosing && !runtime.isClosed && clock.monotonic() < patience.deadline) {
-      await runtime.changed(patience).catch(ignoreTimeout);
+      await runtime.loop.changed(patience).catch(ignoreTimeout);
     }
   }
 
@@ -320,7 +320,7 @@ export class ConsumerGroup {
     this.#tracked.end(partitions);
     for (const key of gone) this.#begun.delete(key);
     fetcher.assign(fetcher.assigned().filter(({ topic, partition }) => !gone.has(partitionKey(topic, partition))));
-    this.#parts.runtime.turn();
+    this.#parts.runtime.loop.turn();
   }
 
   // Commits

@@ -165,7 +165,7 @@ export class Consumer {
 
   /** Looks for records of partitions that `isHeld` has passed over. */
   wake(): void {
-    this.#runtime.turn();
+    this.#runtime.loop.turn();
   }
 
   #open(options: Omit<BatchStreamOptions, "progressed">): BatchStream {
@@ -203,7 +203,7 @@ export class Consumer {
       },
       open: (max, isHeld) => this.#open({ max, signal: options.signal, isHeld }),
       pause: ms => new Promise(resolve => this.#client.env.timers.after(ms, () => resolve())),
-      ended: () => this.#runtime.turn(),
+      ended: () => this.#runtime.loop.turn(),
     });
     this.#runner = runner;
     try {
@@ -276,11 +276,11 @@ export class Consumer {
     const patience = this.#client.patience(bounds);
     for (;;) {
       this.#checkOpen();
-      this.#runtime.checkHealth();
+      this.#runtime.loop.checkHealth();
       const { position, failure } = this.status(topic, partition);
       if (position >= 0) return position;
       if (failure !== undefined) throw failure;
-      await this.#runtime.changed(patience);
+      await this.#runtime.loop.changed(patience);
     }
   }
 
@@ -359,7 +359,7 @@ export class Consumer {
     try {
       change();
     } finally {
-      this.#runtime.turn();
+      this.#runtime.loop.turn();
     }
   }
 

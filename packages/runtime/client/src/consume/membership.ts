@@ -1,4 +1,4 @@
-import { type Timer, type Uuid } from "@samsa/base";
+import type { Uuid } from "@samsa/base";
 import {
   type GroupMember,
   KafkaError,
@@ -10,6 +10,7 @@ import {
   type TopicPartition,
   type TopicSubscription,
 } from "@samsa/client-kernel";
+import { Alarm } from "../cluster/alarm.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 
 /** Steps of a rebalance, which the consumer carries out one after the other. A rejection counts as done. */
@@ -40,10 +41,10 @@ export class Membership {
   readonly #member: GroupMember;
   readonly #steps: MembershipSteps;
   readonly #unobserve: () => void;
+  readonly #alarm: Alarm;
   /** Steps run one after the other. */
   #queue: Promise<void> = Promise.resolve();
   #left: (() => void) | undefined;
-  #timer: Timer | undefined;
   #isClosed = false;
 
   constructor(client: ClusterClient, groupId: string, member: GroupMember, steps: MembershipSteps) {
@@ -51,6 +52,7 @@ export class Membership {
     this.#groupId = groupId;
     this.#member = member;
     this.#steps = steps;
+    this.#alarm = new Alarm(client.env, () => this.#input(at => member.tick(at)));
     this.#unobserve = client.observe(() => this.#input(at => member.metadataChanged(at)));
   }
 
@@ -84,19 +86,14 @@ export class Membership {
   close(): void {
     this.#isClosed = true;
     this.#unobserve();
-    this.#timer?.cancel();
+    this.#alarm.cancel();
     this.#left?.();
-  }
-
-  #moment(): Moment {
-    const { clock, random } = this.#client.env;
-    return { now: clock.monotonic(), wall: clock.now(), chance: random.next() };
   }
 
   #input(input: (at: Moment) => readonly MemberEffect[]): void {
     if (this.#isClosed) return;
-    for (const effect of input(this.#moment())) this.#perform(effect);
-    this.#setTimer();
+    for (const effect of input(this.#client.moment())) this.#perform(effect);
+    this.#alarm.set(this.#isClosed ? Infinity : this.#member.nextDeadline());
   }
 
   #perform(effect: MemberEffect): void {
@@ -201,16 +198,5 @@ export class Membership {
       allowAutoTopicCreation: false,
     });
     return topics.flatMap(({ name, errorCode }) => (name === null || errorCode !== 0 ? [] : [name]));
-  }
-
-  #setTimer(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    const deadline = this.#member.nextDeadline();
-    if (deadline === Infinity || this.#isClosed) return;
-    const { clock, timers } = this.#client.env;
-    this.#timer = timers.after(Math.max(0, deadline - clock.monotonic()), () => {
-      this.#input(at => this.#member.tick(at));
-    });
   }
 }

@@ -1,4 +1,3 @@
-import type { Timer } from "@samsa/base";
 import {
   KafkaError,
   type MemberIdentity,
@@ -10,6 +9,7 @@ import {
   type PartitionOffset,
   type TopicPartition,
 } from "@samsa/client-kernel";
+import { Alarm } from "../cluster/alarm.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { patiently, type Patience } from "../cluster/deadline.ts";
 
@@ -27,8 +27,8 @@ export class OffsetRuntime {
   readonly #suspect: () => void;
   readonly #committing = new Map<number, (error: KafkaError | undefined) => void>();
   readonly #fetching = new Map<number, (offsets: readonly PartitionOffset[], error: KafkaError | undefined) => void>();
+  readonly #alarm: Alarm;
   #tokens = 0;
-  #timer: Timer | undefined;
   #isClosed = false;
 
   constructor(client: ClusterClient, settings: OffsetSettings, suspect: () => void) {
@@ -37,12 +37,16 @@ export class OffsetRuntime {
     this.#commits = new OffsetCommits(settings, client.metadata);
     this.#fetches = new OffsetFetches(settings, client.metadata);
     this.#suspect = suspect;
+    this.#alarm = new Alarm(client.env, () => {
+      const moment = client.moment();
+      this.#carryOut([...this.#commits.tick(moment), ...this.#fetches.tick(moment)]);
+    });
   }
 
   /** Names the member in requests from now on. */
   identify(identity: MemberIdentity | null): void {
     this.#fetches.identify(identity);
-    this.#carryOut(this.#commits.identify(this.#moment(), identity));
+    this.#carryOut(this.#commits.identify(this.#client.moment(), identity));
   }
 
   /** Commits offsets. Rejects with a `KafkaError`; after ABORTED they may have been committed. */
@@ -50,7 +54,7 @@ export class OffsetRuntime {
     const token = ++this.#tokens;
     return this.#until<void>(signal, (resolve, reject) => {
       this.#committing.set(token, error => (error === undefined ? resolve() : reject(error)));
-      this.#carryOut(this.#commits.commit(this.#moment(), token, offsets, deadline));
+      this.#carryOut(this.#commits.commit(this.#client.moment(), token, offsets, deadline));
       return () => void this.#committing.delete(token);
     });
   }
@@ -63,7 +67,7 @@ export class OffsetRuntime {
     const token = ++this.#tokens;
     return this.#until<readonly PartitionOffset[]>(signal, (resolve, reject) => {
       this.#fetching.set(token, (offsets, error) => (error === undefined ? resolve(offsets) : reject(error)));
-      this.#carryOut(this.#fetches.fetch(this.#moment(), token, partitions, deadline));
+      this.#carryOut(this.#fetches.fetch(this.#client.moment(), token, partitions, deadline));
       return () => void this.#fetching.delete(token);
     });
   }
@@ -82,7 +86,7 @@ export class OffsetRuntime {
   /** Ends what is under way with CLOSED. */
   close(): void {
     this.#isClosed = true;
-    this.#timer?.cancel();
+    this.#alarm.cancel();
     const error = new KafkaError("CLOSED", "the consumer is closed");
     for (const settle of [...this.#committing.values()]) settle(error);
     for (const settle of [...this.#fetching.values()]) settle([], error);
@@ -90,14 +94,10 @@ export class OffsetRuntime {
     this.#fetching.clear();
   }
 
-  #moment(): Moment {
-    const { clock, random } = this.#client.env;
-    return { now: clock.monotonic(), wall: clock.now(), chance: random.next() };
-  }
-
   #carryOut(effects: readonly OffsetEffect[]): void {
     for (const effect of effects) this.#perform(effect);
-    this.#setTimer();
+    const deadline = Math.min(this.#commits.nextDeadline(), this.#fetches.nextDeadline());
+    this.#alarm.set(this.#isClosed ? Infinity : deadline);
   }
 
   #perform(effect: OffsetEffect): void {
@@ -141,18 +141,6 @@ export class OffsetRuntime {
       if (!(error instanceof KafkaError)) throw error;
       take = moment => kernel.failed(moment, id, error);
     }
-    if (!this.#isClosed) this.#carryOut(take(this.#moment()));
-  }
-
-  #setTimer(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    const deadline = Math.min(this.#commits.nextDeadline(), this.#fetches.nextDeadline());
-    if (deadline === Infinity || this.#isClosed) return;
-    const delay = Math.max(0, deadline - this.#client.env.clock.monotonic());
-    this.#timer = this.#client.env.timers.after(delay, () => {
-      const moment = this.#moment();
-      this.#carryOut([...this.#commits.tick(moment), ...this.#fetches.tick(moment)]);
-    });
+    if (!this.#isClosed) this.#carryOut(take(this.#client.moment()));
   }
 }

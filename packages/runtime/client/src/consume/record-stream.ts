@@ -1,5 +1,6 @@
 import { KafkaError, type TopicPartition } from "@samsa/client-kernel";
 import type { CancelSignal } from "../cluster/deadline.ts";
+import { LoopStream } from "../cluster/loop-stream.ts";
 import { ConsumedBatch, type ConsumedRecord } from "./consumed-record.ts";
 import type { FetchRuntime } from "./fetch-runtime.ts";
 
@@ -24,69 +25,42 @@ export interface BatchStreamOptions {
 }
 
 /** Batches of all assigned partitions, by turns. One stream of a consumer is open at a time. */
-export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
+export class BatchStream extends LoopStream<ConsumedBatch> {
   readonly #runtime: FetchRuntime;
-  readonly #max: number;
-  readonly #signal: CancelSignal | undefined;
-  readonly #isHeld: (place: TopicPartition) => boolean;
-  readonly #progressed: () => void;
-  readonly #closed: () => void;
+  readonly #options: BatchStreamOptions;
   #batch: ConsumedBatch | undefined;
-  #isOver = false;
-  #isWaiting = false;
 
   /** Calls `closed` when the stream is over, once. */
   constructor(runtime: FetchRuntime, options: BatchStreamOptions, closed: () => void) {
+    super({ loop: runtime.loop, signal: options.signal, closed });
     this.#runtime = runtime;
-    this.#progressed = options.progressed;
-    this.#max = options.max;
-    this.#signal = options.signal;
-    this.#isHeld = options.isHeld;
-    this.#closed = closed;
+    this.#options = options;
   }
 
-  /** Next batch, which has one record at the least. Rejects with a `KafkaError`, after which the stream is over. */
-  async next(): Promise<IteratorResult<ConsumedBatch, undefined>> {
-    if (this.#isWaiting) throw new KafkaError("ILLEGAL_STATE", "the next batch is asked for twice at a time");
-    this.#isWaiting = true;
-    try {
-      for (;;) {
-        const batch = this.poll();
-        if (batch !== undefined) return { value: batch, done: false };
-        if (this.#isOver) return { value: undefined, done: true };
-        await this.#runtime.changed({ deadline: Infinity, signal: this.#signal });
-      }
-    } catch (error) {
-      this.#close();
-      throw error;
-    } finally {
-      this.#isWaiting = false;
-    }
-  }
-
-  /** Batch that is there already; undefined: none, or the stream is over. Throws as `next` rejects. */
-  poll(): ConsumedBatch | undefined {
+  /** Batch that is there already, with one record at the least; undefined: none, or the stream is over. */
+  override poll(): ConsumedBatch | undefined {
     const runtime = this.#runtime;
     this.#batch?.end();
     this.#batch = undefined;
-    if (runtime.isClosed) this.#close();
-    if (this.#isOver) return undefined;
-    this.#progressed();
+    if (runtime.isClosed) this.close();
+    if (this.isOver) return undefined;
+    const { isHeld, max, progressed } = this.#options;
+    progressed();
     try {
       // Records that were read have made room for more.
-      runtime.turn();
-      runtime.checkHealth();
+      runtime.loop.turn();
+      runtime.loop.checkHealth();
       for (;;) {
-        const taken = runtime.fetcher.take(this.#isHeld);
+        const taken = runtime.fetcher.take(isHeld);
         if (taken instanceof KafkaError) throw taken;
         if (taken === undefined) {
-          runtime.turn();
+          runtime.loop.turn();
           return undefined;
         }
-        if (taken.peek()) return (this.#batch = new ConsumedBatch(taken, this.#max));
+        if (taken.peek()) return (this.#batch = new ConsumedBatch(taken, max));
       }
     } catch (error) {
-      this.#close();
+      this.close();
       throw error;
     }
   }
@@ -97,26 +71,9 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
   }
 
   /** Ends the stream, also while `next` waits. The last batch does not count as processed. */
-  end(): void {
+  override end(): void {
     this.#batch = undefined;
-    this.#close();
-    if (this.#isWaiting) this.#runtime.turn();
-  }
-
-  /** `end`, for a loop that is left; perhaps with an error. */
-  return(): Promise<IteratorResult<ConsumedBatch, undefined>> {
-    this.end();
-    return Promise.resolve({ value: undefined, done: true });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  #close(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#closed();
+    super.end();
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type ProducerSettings,
   type TransactionOffset,
 } from "@samsa/client-kernel";
+import { Alarm } from "../cluster/alarm.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { type CancelSignal, patiently } from "../cluster/deadline.ts";
 import { BlockedSends } from "./blocked-sends.ts";
@@ -51,6 +52,7 @@ export class Producer {
   readonly #maxBlockMs: number;
   readonly #onLost: (lost: LostRecords) => void;
   readonly #stopObserving: () => void;
+  readonly #alarm: Alarm;
   readonly #operations = new Map<number, (error: KafkaError | undefined) => void>();
   /** Errors of topics that `offer` could not use, until its next call. */
   readonly #topicErrors = new Map<string, KafkaError>();
@@ -66,8 +68,6 @@ export class Producer {
   #isFull = false;
   #isScheduled = false;
   #isClosed = false;
-  #timer: Timer | undefined;
-  #timerAt = Infinity;
   /** Keeps the process alive while records have no outcome. */
   #held: Timer | undefined;
   #nextToken = 0;
@@ -86,6 +86,7 @@ export class Producer {
     this.#core = new ProducerCore({ settings: this.settings, cluster: client.metadata, tools, seed });
     this.#calls = new ProducerCalls(client, this.#core, () => this.#schedule());
     this.#blocked = new BlockedSends(env);
+    this.#alarm = new Alarm(env, () => this.#schedule());
     this.#stopObserving = client.observe(() => this.#metadataChanged());
   }
 
@@ -373,18 +374,7 @@ export class Producer {
       this.#held?.cancel();
       this.#held = undefined;
     }
-    const at = this.#isClosed ? Infinity : this.#core.nextDeadline();
-    if (at === this.#timerAt) return;
-    this.#timer?.cancel();
-    this.#timerAt = at;
-    if (at === Infinity) {
-      this.#timer = undefined;
-      return;
-    }
-    this.#timer = this.#client.env.timers.after(Math.max(0, at - this.#now), () => {
-      this.#timerAt = Infinity;
-      this.#schedule();
-    });
+    this.#alarm.set(this.#isClosed ? Infinity : this.#core.nextDeadline());
   }
 
   #do(effect: ProducerEffect<Ticket>): void {
@@ -406,7 +396,7 @@ export class Producer {
         for (const topic of effect.topics) this.#client.metadata.use(topic, this.#now);
         return this.#client.refresh();
       case "leaders":
-        return this.#client.hint(effect.leaders, effect.nodes);
+        return this.#client.heed(effect);
       case "room":
         this.#blocked.retry();
         return this.#release();

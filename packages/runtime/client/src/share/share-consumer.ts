@@ -227,7 +227,7 @@ export class ShareConsumer {
     const drop = (partitions: readonly TopicPartition[]): Promise<void> => {
       const gone = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
       fetcher.assign(fetcher.assigned().filter(({ topic, partition }) => !gone.has(partitionKey(topic, partition))));
-      this.#runtime.turn();
+      this.#runtime.loop.turn();
       return Promise.resolve();
     };
     return {
@@ -236,7 +236,7 @@ export class ShareConsumer {
       lost: drop,
       assign: partitions => {
         fetcher.assign(partitions);
-        this.#runtime.turn();
+        this.#runtime.loop.turn();
         return Promise.resolve();
       },
       identity: ignored("requests of share groups name the member without its epoch"),
@@ -245,7 +245,7 @@ export class ShareConsumer {
         this.#client.wake();
       },
       report: error => this.#client.env.logger.warn(error.message, { group: this.#settings.groupId }),
-      fatal: error => this.#runtime.fail(error),
+      fatal: error => this.#runtime.loop.fail(error),
     };
   }
 

@@ -208,7 +208,7 @@ export class ShareRunner {
         resolve();
       };
       this.#wake = wake;
-      unwatch = this.#runtime.watch(wake);
+      unwatch = this.#runtime.loop.watch(wake);
     });
   }
 }
