@@ -3,9 +3,11 @@ export {
   byTopic,
   type ClusterView,
   partitionKey,
+  partitionKeys,
   type PartitionView,
   type TopicPartition,
   type TopicView,
+  withoutPartitions,
 } from "./cluster/cluster-view.ts";
 export type { LeaderHint, MetadataEffect } from "./cluster/leader-hint.ts";
 export {

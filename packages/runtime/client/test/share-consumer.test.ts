@@ -445,6 +445,24 @@ describe("handlers", () => {
     expect(await run(failed)).toBe("Error: no rule");
     expect((await take(consumer.records(), 1, LOCK_MS / 2))[0].deliveryCount).toBe(2);
   });
+
+  test("whose rule decides nothing that there is end the run, and release the record", async () => {
+    const consumer = await join("c1");
+    await produce(0, ["a"]);
+    const failing = (): never => {
+      throw new Error("no");
+    };
+    const running = consumer.run(failing, { failed: () => "retry" as "release" });
+    const failed = running.then(
+      () => "done",
+      (error: unknown) => error,
+    );
+    expect(await run(failed)).toMatchObject({ name: "INVALID_ARGUMENT", message: expect.stringContaining('"retry"') });
+    const [record] = await take(consumer.records(), 1, LOCK_MS / 2);
+    expect(record.deliveryCount).toBe(2);
+    expect(() => consumer.acknowledge(record, "gap" as "accept")).toThrow("accept, release, reject or renew");
+    expect(record.isHeld).toBe(true);
+  });
 });
 
 test("the number of records to fetch follows the pace of the handlers", () => {

@@ -50,6 +50,22 @@ export function partitionKey(topic: string, partition: PartitionIndex): string {
   return `${topic}/${partition}`;
 }
 
+/** Keys of partitions. */
+export function partitionKeys(partitions: Iterable<TopicPartition>): Set<string> {
+  const keys = new Set<string>();
+  for (const { topic, partition } of partitions) keys.add(partitionKey(topic, partition));
+  return keys;
+}
+
+/** Partitions that are not among `others`. */
+export function withoutPartitions<T extends TopicPartition>(
+  partitions: readonly T[],
+  others: readonly TopicPartition[],
+): T[] {
+  const keys = partitionKeys(others);
+  return partitions.filter(({ topic, partition }) => !keys.has(partitionKey(topic, partition)));
+}
+
 /** Groups items by topic, in the order in which the topics first appear. */
 export function byTopic<T extends { readonly topic: string }>(items: Iterable<T>): Map<string, T[]> {
   return groupBy(items, ({ topic }) => topic);

@@ -1,5 +1,5 @@
 import type { PartitionIndex } from "@samsa/base";
-import { partitionKey, type TopicPartition } from "../cluster/cluster-view.ts";
+import { partitionKey, partitionKeys, type TopicPartition } from "../cluster/cluster-view.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import { AssignedPartition } from "./assigned-partition.ts";
 import { QueueBudget } from "./queue-budget.ts";
@@ -35,7 +35,7 @@ export class Assignment {
 
   /** Replaces the assignment. Partitions that stay keep their position and what is fetched. Returns the new ones. */
   replace(assigned: readonly TopicPartition[]): AssignedPartition[] {
-    const kept = new Set(assigned.map(({ topic, partition }) => partitionKey(topic, partition)));
+    const kept = partitionKeys(assigned);
     for (const [key, partition] of this.#partitions) {
       if (kept.has(key)) continue;
       this.#partitions.delete(key);

@@ -15,7 +15,7 @@ import type {
   SyncGroupRequest,
   SyncGroupResponse,
 } from "@samsa/protocol";
-import { type ClusterView, partitionKey, type TopicPartition } from "../cluster/cluster-view.ts";
+import { type ClusterView, partitionKey, partitionKeys, type TopicPartition } from "../cluster/cluster-view.ts";
 import type { Moment } from "../offsets/moment.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import { ClassicLeader } from "./classic-leader.ts";
@@ -419,7 +419,7 @@ export class ClassicMember implements GroupMember {
       return this.#requestRejoin("the assignment does not match the subscription");
     }
     this.#last = { generation: this.#generation, partitions };
-    const keys = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
+    const keys = partitionKeys(partitions);
     const revoked = this.#core.ownedWithout(({ topic, partition }) => keys.has(partitionKey(topic, partition)));
     this.#core.release(revoked, () => {
       // Others wait for what this member has given up.

@@ -1,6 +1,12 @@
 import { checkTransition, type Uuid } from "@samsa/base";
 import { type ConsumerGroupHeartbeatResponse, Errors, type ShareGroupHeartbeatResponse } from "@samsa/protocol";
-import { byTopic, type ClusterView, partitionKey, type TopicPartition } from "../cluster/cluster-view.ts";
+import {
+  byTopic,
+  type ClusterView,
+  partitionKey,
+  partitionKeys,
+  type TopicPartition,
+} from "../cluster/cluster-view.ts";
 import type { Moment } from "../offsets/moment.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import {
@@ -343,7 +349,7 @@ class HeartbeatMember implements GroupMember {
     if (this.#state !== "RECONCILING" || this.#core.step !== undefined) return;
     if (sameAssignment(this.#target, this.#current)) return;
     const { assignment, places, unknown } = this.#resolve();
-    const keys = new Set(places.map(({ topic, partition }) => partitionKey(topic, partition)));
+    const keys = partitionKeys(places);
     const revoked = this.#core.ownedWithout(({ topic, partition }) => keys.has(partitionKey(topic, partition)));
     if (revoked.length > 0) return this.#core.release(revoked, () => this.#reconcile());
     const added = places.filter(place => !this.#core.owns(place));

@@ -1,6 +1,6 @@
 import { ExponentialBackoff, nearestNumber, type Uuid, ZERO_UUID } from "@samsa/base";
 import type { OffsetFetchRequest, OffsetFetchResponse } from "@samsa/protocol";
-import { type ClusterView, partitionKey, type TopicPartition } from "../cluster/cluster-view.ts";
+import { type ClusterView, partitionKey, partitionKeys, type TopicPartition } from "../cluster/cluster-view.ts";
 import type { Moment } from "./moment.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import type { MemberIdentity } from "./member-identity.ts";
@@ -183,7 +183,7 @@ export class OffsetFetches {
   }
 
   #read(at: Moment, fetch: Fetch, topics: readonly Topic[]): void {
-    const wanted = new Set(fetch.partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
+    const wanted = partitionKeys(fetch.partitions);
     const offsets: PartitionOffset[] = [];
     for (const topic of topics) {
       const name = topic.name === "" && "topicId" in topic ? this.#cluster.topicOf(topic.topicId)?.name : topic.name;

@@ -11,6 +11,11 @@ export type AcknowledgeType =
   | "reject"
   | "renew";
 
+/** True for a type that an application may give. */
+export function isAcknowledgeType(type: string): type is AcknowledgeType {
+  return type !== "gap" && Object.hasOwn(ACKNOWLEDGE_CODES, type);
+}
+
 /** Codes of the types in requests. A gap is an acquired offset without a record for applications. */
 export const ACKNOWLEDGE_CODES = { gap: 0, accept: 1, release: 2, reject: 3, renew: 4 } as const satisfies Record<
   AcknowledgeType | "gap",

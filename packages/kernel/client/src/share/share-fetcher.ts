@@ -1,9 +1,9 @@
 import { Errors } from "@samsa/protocol";
-import { type ClusterView, partitionKey, type TopicPartition } from "../cluster/cluster-view.ts";
+import { type ClusterView, partitionKey, partitionKeys, type TopicPartition } from "../cluster/cluster-view.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import { Outbox } from "../fetch/outbox.ts";
 import type { Moment } from "../offsets/moment.ts";
-import type { AcknowledgeType } from "./acknowledge-type.ts";
+import { type AcknowledgeType, isAcknowledgeType } from "./acknowledge-type.ts";
 import type { AcquiredRecords } from "./acquired-records.ts";
 import type { ShareAcknowledgeAnswer, ShareEffect, ShareFetchAnswer } from "./share-effects.ts";
 import { ShareExchange } from "./share-exchange.ts";
@@ -49,7 +49,7 @@ export class ShareFetcher {
   /** Replaces the assigned partitions. Records that are acquired stay, whatever becomes of their partition. */
   assign(partitions: readonly TopicPartition[]): void {
     if (this.#isClosing) return;
-    const keys = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
+    const keys = partitionKeys(partitions);
     for (const key of this.#assigned.keys()) if (!keys.has(key)) this.#assigned.delete(key);
     for (const place of partitions) {
       const key = partitionKey(place.topic, place.partition);
@@ -92,11 +92,16 @@ export class ShareFetcher {
   // Acknowledgements
 
   /**
-   * Acknowledges a record by its slot. Throws a `KafkaError`: ILLEGAL_STATE if that was done before, UNSUPPORTED_VERSION
-   * if the brokers know no renewals. One that comes too late does not throw; the next commit tells.
+   * Acknowledges a record by its slot. Throws a `KafkaError`: ILLEGAL_STATE if that was done before, INVALID_ARGUMENT for
+   * another type, UNSUPPORTED_VERSION if the brokers know no renewals. One that comes too late does not throw; the next
+   * commit tells.
    */
   acknowledge(acquired: AcquiredRecords, slot: number, type: AcknowledgeType, now: number): void {
     if (!acquired.isHeld(slot)) throw new KafkaError("ILLEGAL_STATE", "the record is acknowledged already");
+    if (!isAcknowledgeType(type)) {
+      const what = `a record is acknowledged with accept, release, reject or renew, not "${String(type)}"`;
+      throw new KafkaError("INVALID_ARGUMENT", what);
+    }
     this.progressed(now);
     if (type === "renew") {
       if (!this.canRenew) {
@@ -210,14 +215,8 @@ export class ShareFetcher {
     if (!this.canRenew || this.#isClosing) return next;
     for (const acquired of this.#ledger.all) {
       const { isOver, loss, restSince, restUntil, renewal } = acquired;
-      if (
-        isOver ||
-        renewal !== undefined ||
-        loss !== undefined ||
-        restUntil === Infinity ||
-        this.#progressAt < restSince
-      )
-        continue;
+      const isDue = !isOver && renewal === undefined && loss === undefined && restUntil < Infinity;
+      if (!isDue || this.#progressAt < restSince) continue;
       const dueAt = restSince + (restUntil - restSince) / 2;
       if (dueAt > now) next = Math.min(next, dueAt);
       else if (restUntil > now) acquired.renewRest();

@@ -160,16 +160,7 @@ export class ClusterAdmin {
 
   /** Features of the cluster, by name. */
   async describeFeatures(options: AdminOptions = {}): Promise<Map<string, FeatureLevels>> {
-    const answer = await this.#once(options, "the features", () =>
-      this.#client.callAny("ApiVersions", version =>
-        version < 3
-          ? {}
-          : {
-              clientSoftwareName: this.#client.settings.software.name,
-              clientSoftwareVersion: this.#client.settings.software.version,
-            },
-      ),
-    );
+    const answer = await this.#once(options, "the features", () => this.#client.apiVersions());
     const finalized = new Map(answer.finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]));
     return new Map(
       answer.supportedFeatures.map(({ name, minVersion, maxVersion }) => [

@@ -9,7 +9,7 @@ import {
   retryBackoff,
   type TopicView,
 } from "@samsa/client-kernel";
-import type { ApiName } from "@samsa/protocol";
+import { type ApiName, Apis } from "@samsa/protocol";
 import type { CallOptions, NodeApiVersions, RequestFor, ResponseOf } from "@samsa/wire";
 import { BrokerPool, type LinkUse } from "./broker-pool.ts";
 import type { ClusterSettings } from "./cluster-settings.ts";
@@ -127,6 +127,20 @@ export class ClusterClient {
   versionsOf(id: BrokerId): NodeApiVersions | undefined {
     const broker = this.metadata.broker(id);
     return broker === undefined ? undefined : this.#pool.link(broker, "requests").versions;
+  }
+
+  /** API versions and features of a broker, once. Rejects with a `KafkaError`. */
+  apiVersions(): Promise<ResponseOf<"ApiVersions">> {
+    const { name, version } = this.settings.software;
+    const request = { clientSoftwareName: name, clientSoftwareVersion: version };
+    return this.callAny("ApiVersions", apiVersion => (apiVersion < 3 ? {} : request));
+  }
+
+  /** True if a broker serves an API, and the cluster has finalized a feature at level 1 or above. */
+  async hasFeature(name: string, api: ApiName, patience: Patience): Promise<boolean> {
+    const { apiKeys, finalizedFeatures } = await this.retrying(patience, () => this.apiVersions());
+    const level = finalizedFeatures.find(feature => feature.name === name)?.maxVersionLevel ?? 0;
+    return level >= 1 && apiKeys.some(({ apiKey }) => apiKey === Apis[api].key);
   }
 
   /** Repeats `attempt` while it fails with a retriable error, with backoff, until the caller gives up. */

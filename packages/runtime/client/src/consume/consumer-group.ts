@@ -11,11 +11,12 @@ import {
   type LeaveMode,
   type MemberIdentity,
   partitionKey,
+  partitionKeys,
   type PartitionOffset,
   type TopicPartition,
   TrackedOffsets,
+  withoutPartitions,
 } from "@samsa/client-kernel";
-import { Apis } from "@samsa/protocol";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { Patience } from "../cluster/deadline.ts";
 import type { ConsumedRecord } from "./consumed-record.ts";
@@ -155,14 +156,7 @@ export class ConsumerGroup {
     const membership = this.#membership;
     if (membership !== undefined) {
       if (this.#settings.autoCommit) await this.#commitOrWarn(undefined, patience);
-      const left = membership.leave(mode);
-      const timer = this.#client.env.timers.after(
-        Math.max(0, patience.deadline - this.#client.env.clock.monotonic()),
-        () => membership.close(),
-      );
-      await left;
-      timer.cancel();
-      membership.close();
+      await membership.leave(mode, patience);
     }
     this.#offsets?.close();
   }
@@ -179,7 +173,9 @@ export class ConsumerGroup {
   async #start(patience: Patience): Promise<Membership> {
     const client = this.#client;
     const { groupId, protocol } = this.#settings;
-    this.#isClassic = protocol === "classic" || (protocol === "auto" && !(await this.#hasConsumerProtocol(patience)));
+    // The protocol of KIP-848 is on from `group.version` 1.
+    const hasConsumer = () => client.hasFeature("group.version", "ConsumerGroupHeartbeat", patience);
+    this.#isClassic = protocol === "classic" || (protocol === "auto" && !(await hasConsumer()));
     const backoff = retryBackoff(client.settings);
     this.#offsets = new OffsetRuntime(
       client,
@@ -193,19 +189,6 @@ export class ConsumerGroup {
       this.#commitLater();
     }
     return this.#membership;
-  }
-
-  /** True if the cluster has the protocol of KIP-848 (`group.version` 1). */
-  async #hasConsumerProtocol(patience: Patience): Promise<boolean> {
-    const client = this.#client;
-    const { software } = client.settings;
-    const { apiKeys, finalizedFeatures } = await client.retrying(patience, () =>
-      client.callAny("ApiVersions", version =>
-        version < 3 ? {} : { clientSoftwareName: software.name, clientSoftwareVersion: software.version },
-      ),
-    );
-    const level = finalizedFeatures.find(({ name }) => name === "group.version")?.maxVersionLevel ?? 0;
-    return level >= 1 && apiKeys.some(({ apiKey }) => apiKey === Apis.ConsumerGroupHeartbeat.key);
   }
 
   #newMember(backoff: BackoffOptions): GroupMember {
@@ -315,11 +298,10 @@ export class ConsumerGroup {
 
   #drop(partitions: readonly TopicPartition[]): void {
     const { fetcher } = this.#parts.runtime;
-    const gone = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
     this.#offsets?.forget(partitions);
     this.#tracked.end(partitions);
-    for (const key of gone) this.#begun.delete(key);
-    fetcher.assign(fetcher.assigned().filter(({ topic, partition }) => !gone.has(partitionKey(topic, partition))));
+    for (const key of partitionKeys(partitions)) this.#begun.delete(key);
+    fetcher.assign(withoutPartitions(fetcher.assigned(), partitions));
     this.#parts.runtime.loop.turn();
   }
 

@@ -5,6 +5,7 @@ import {
   type OffsetReset,
   parseOffsetReset,
 } from "@samsa/client-kernel";
+import { checkWhole } from "../cluster/checks.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 
 /** Settings of a `FetchOptions` that the client of the cluster or the host decides. */
@@ -43,13 +44,8 @@ export function consumerSettings({ reset: given = DEFAULT_FETCH_OPTIONS.reset, .
     ...others,
     reset,
   };
-  const check = (name: (typeof POSITIVE)[number] | (typeof NOT_NEGATIVE)[number], least: number): void => {
-    const value = settings[name];
-    if (Number.isInteger(value) && value >= least) return;
-    throw new KafkaError("INVALID_ARGUMENT", `${name} is ${value}, but it is a whole number from ${least} on`);
-  };
-  for (const name of POSITIVE) check(name, 1);
-  for (const name of NOT_NEGATIVE) check(name, 0);
+  for (const name of POSITIVE) checkWhole(name, settings[name], 1);
+  for (const name of NOT_NEGATIVE) checkWhole(name, settings[name], 0);
   if (typeof reset === "object" && !(reset.byDurationMs >= 0)) {
     throw new KafkaError("INVALID_ARGUMENT", `reset.byDurationMs is ${reset.byDurationMs}, but it is not negative`);
   }

@@ -5,6 +5,7 @@ import {
   type GroupMembership,
   type LeaveMode,
   partitionKey,
+  partitionKeys,
   type PartitionOffset,
   type PartitionStatus,
   type TopicPartition,
@@ -12,6 +13,7 @@ import {
 import type { OffsetToCommit } from "../admin/groups.ts";
 import { type FoundOffset, listOffsets, type OffsetSpec } from "../admin/offsets.ts";
 import type { PartitionOutcomes } from "../admin/outcomes.ts";
+import { checkWhole } from "../cluster/checks.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
@@ -172,9 +174,7 @@ export class Consumer {
     this.#checkOpen();
     const { max } = options;
     if (this.#stream !== undefined) throw new KafkaError("ILLEGAL_STATE", "another stream of this consumer is open");
-    if (!Number.isInteger(max) || max < 1) {
-      throw new KafkaError("INVALID_ARGUMENT", `max is ${max}, but it is a whole number from 1 on`);
-    }
+    checkWhole("max", max, 1);
     const progressed = (): void => this.#group?.progressed();
     const stream = new BatchStream(this.#runtime, { ...options, progressed }, () => {
       if (this.#stream === stream) this.#stream = undefined;
@@ -217,7 +217,7 @@ export class Consumer {
   /** Goes back to records that were read and not processed, of partitions that are still assigned. */
   #rewind(places: readonly (TopicPartition & { readonly offset: Offset })[]): void {
     if (this.#runtime.isClosed) return;
-    const assigned = new Set(this.assignment().map(({ topic, partition }) => partitionKey(topic, partition)));
+    const assigned = partitionKeys(this.assignment());
     this.#change(() => {
       for (const { topic, partition, offset } of places) {
         if (assigned.has(partitionKey(topic, partition))) this.#seek(topic, partition, offset);

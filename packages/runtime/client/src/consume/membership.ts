@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import { ignored, type Uuid } from "@samsa/base";
 import {
   type GroupMember,
   KafkaError,
@@ -12,6 +12,7 @@ import {
 } from "@samsa/client-kernel";
 import { Alarm } from "../cluster/alarm.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
+import { patiently, type Patience } from "../cluster/deadline.ts";
 
 /** Steps of a rebalance, which the consumer carries out one after the other. A rejection counts as done. */
 export interface MembershipSteps {
@@ -74,12 +75,18 @@ export class Membership {
     this.#input(at => this.#member.suspected(at));
   }
 
-  /** Leaves the group; resolves once the coordinator knows. */
-  leave(mode: LeaveMode): Promise<void> {
-    return new Promise(resolve => {
+  /** Leaves the group, and closes once the coordinator knows, or when the patience ends. */
+  async leave(mode: LeaveMode, patience: Patience): Promise<void> {
+    const late = (): KafkaError => new KafkaError("TIMED_OUT", "the coordinator does not answer in time");
+    const left = patiently<void>(this.#client.env, patience, late, resolve => {
       this.#left = resolve;
-      this.#input(at => this.#member.leave(at, mode));
+      return ignored("the coordinator takes the partitions back after the session timeout");
     });
+    this.#input(at => this.#member.leave(at, mode));
+    await left.catch((error: unknown) => {
+      this.#client.env.logger.debug("a group does not know that its member has left", { error: String(error) });
+    });
+    this.close();
   }
 
   /** Does nothing more. */

@@ -1,5 +1,6 @@
 import type { Offset } from "@samsa/base";
-import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
+import { KafkaError, partitionKey, partitionKeys, type TopicPartition } from "@samsa/client-kernel";
+import { checkWhole } from "../cluster/checks.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
 import type { ConsumedBatch, ConsumedRecord } from "./consumed-record.ts";
 import type { BatchStream } from "./record-stream.ts";
@@ -90,11 +91,8 @@ export class RecordRunner {
 
   constructor(handler: RecordHandler, options: RunOptions, parts: RunnerParts) {
     const { concurrency = 1, attempts = 1, order = "partition" } = options;
-    for (const [name, value] of Object.entries({ concurrency, attempts })) {
-      if (!Number.isInteger(value) || value < 1) {
-        throw new KafkaError("INVALID_ARGUMENT", `${name} is ${value}, but it is a whole number from 1 on`);
-      }
-    }
+    checkWhole("concurrency", concurrency, 1);
+    checkWhole("attempts", attempts, 1);
     this.#handler = handler;
     this.#options = options;
     this.#parts = parts;
@@ -276,6 +274,6 @@ export class RecordRunner {
 const LONGEST_KEY = 256;
 
 function worksOn(partitions: readonly TopicPartition[]): (work: Work) => boolean {
-  const keys = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
+  const keys = partitionKeys(partitions);
   return ({ record }) => keys.has(partitionKey(record.topic, record.partition));
 }

@@ -1,6 +1,11 @@
 import { ignored, randomUuid, type Timer } from "@samsa/base";
-import { type AcknowledgeType, KafkaError, partitionKey, shareMember, type TopicPartition } from "@samsa/client-kernel";
-import { Apis } from "@samsa/protocol";
+import {
+  type AcknowledgeType,
+  KafkaError,
+  shareMember,
+  type TopicPartition,
+  withoutPartitions,
+} from "@samsa/client-kernel";
 import { PartitionOutcomes } from "../admin/outcomes.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { type CancelSignal, patiently, type Patience } from "../cluster/deadline.ts";
@@ -166,14 +171,7 @@ export class ShareConsumer {
     this.#stream?.end();
     await this.#endRun(patience).catch(ignored("handlers that take longer lose their records"));
     await this.#runtime.close(patience);
-    const membership = this.#membership;
-    if (membership === undefined) return;
-    const left = membership.leave("default");
-    const { clock, timers } = this.#client.env;
-    const timer = timers.after(Math.max(0, patience.deadline - clock.monotonic()), () => membership.close());
-    await left;
-    timer.cancel();
-    membership.close();
+    await this.#membership?.leave("default", patience);
   }
 
   #endRun(patience: Patience): Promise<void> {
@@ -198,35 +196,21 @@ export class ShareConsumer {
   }
 
   async #start(patience: Patience): Promise<Membership> {
-    await this.#checkCluster(patience);
     const { metadata } = this.#client;
+    if (!(await this.#client.hasFeature("share.version", "ShareGroupHeartbeat", patience))) {
+      const why = "the cluster has no share groups: they take the feature share.version 1";
+      throw new KafkaError("UNSUPPORTED_VERSION", why);
+    }
     const member = shareMember(this.memberId, shareMemberSettings(this.#settings, this.#client), metadata);
     const membership = new Membership(this.#client, this.#settings.groupId, member, this.#steps());
     if (this.#runtime.isClosing) membership.close();
     return (this.#membership = membership);
   }
 
-  async #checkCluster(patience: Patience): Promise<void> {
-    const client = this.#client;
-    const { software } = client.settings;
-    const { apiKeys, finalizedFeatures } = await client.retrying(patience, () =>
-      client.callAny("ApiVersions", version =>
-        version < 3 ? {} : { clientSoftwareName: software.name, clientSoftwareVersion: software.version },
-      ),
-    );
-    const level = finalizedFeatures.find(({ name }) => name === "share.version")?.maxVersionLevel ?? 0;
-    if (level >= 1 && apiKeys.some(({ apiKey }) => apiKey === Apis.ShareGroupHeartbeat.key)) return;
-    throw new KafkaError(
-      "UNSUPPORTED_VERSION",
-      "the cluster has no share groups: they take the feature share.version 1",
-    );
-  }
-
   #steps(): MembershipSteps {
     const { fetcher } = this.#runtime;
     const drop = (partitions: readonly TopicPartition[]): Promise<void> => {
-      const gone = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
-      fetcher.assign(fetcher.assigned().filter(({ topic, partition }) => !gone.has(partitionKey(topic, partition))));
+      fetcher.assign(withoutPartitions(fetcher.assigned(), partitions));
       this.#runtime.loop.turn();
       return Promise.resolve();
     };

@@ -1,5 +1,7 @@
-import type { Env, Timer } from "@samsa/base";
+import type { Env } from "@samsa/base";
 import { type AcknowledgeType, KafkaError } from "@samsa/client-kernel";
+import { Alarm } from "../cluster/alarm.ts";
+import { checkWhole } from "../cluster/checks.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
 import { Demand } from "./demand.ts";
 import type { ShareRecord } from "./share-record.ts";
@@ -44,7 +46,6 @@ const RENEW_FOR_MS = 3_600_000;
 
 /** Hands records to handlers, several at a time, acknowledges them, and renews the locks of those that take long. */
 export class ShareRunner {
-  readonly #env: Env;
   readonly #runtime: ShareRuntime;
   readonly #handler: ShareHandler;
   readonly #concurrency: number;
@@ -54,7 +55,7 @@ export class ShareRunner {
   readonly #demand: Demand;
   readonly #busy = new Set<Work>();
   #failure: { readonly error: unknown } | undefined;
-  #timer: Timer | undefined;
+  readonly #alarm: Alarm;
   #isEnded = false;
   #wake: (() => void) | undefined;
 
@@ -66,13 +67,11 @@ export class ShareRunner {
     options: ShareRunOptions & { readonly most: number },
   ) {
     const { concurrency = 1, renewForMs = RENEW_FOR_MS, failed, signal, most } = options;
-    if (!Number.isInteger(concurrency) || concurrency < 1) {
-      throw new KafkaError("INVALID_ARGUMENT", `concurrency is ${concurrency}, but it is a whole number from 1 on`);
-    }
+    checkWhole("concurrency", concurrency, 1);
     if (!(renewForMs >= 0)) {
       throw new KafkaError("INVALID_ARGUMENT", `renewForMs is ${renewForMs}, but it is a number from 0 on`);
     }
-    this.#env = env;
+    this.#alarm = new Alarm(env, () => this.#renew());
     this.#runtime = runtime;
     this.#handler = handler;
     this.#concurrency = concurrency;
@@ -94,7 +93,7 @@ export class ShareRunner {
       }
     } finally {
       while (this.#busy.size > 0) await this.#changed();
-      this.#timer?.cancel();
+      this.#alarm.cancel();
       signal?.removeEventListener("abort", stop);
     }
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -131,13 +130,11 @@ export class ShareRunner {
 
   #begin(work: Work): void {
     this.#busy.add(work);
-    this.#handle(work).then(
-      verdict => this.#end(work, verdict),
-      (error: unknown) => {
-        this.#failure ??= { error };
-        this.#end(work, "release");
-      },
-    );
+    const handled = this.#handle(work).then(verdict => this.#end(work, verdict));
+    handled.catch((error: unknown) => {
+      this.#failure ??= { error };
+      this.#end(work, "release");
+    });
   }
 
   async #handle({ record }: Work): Promise<FailureVerdict> {
@@ -165,35 +162,27 @@ export class ShareRunner {
   // Locks
 
   #setTimer(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    const { lockMs, canRenew } = this.#runtime.fetcher;
-    if (lockMs === undefined || !canRenew || this.#busy.size === 0) return;
     const now = this.#runtime.now();
     let dueAt = Infinity;
-    for (const work of this.#busy) dueAt = Math.min(dueAt, this.#dueAt(work, lockMs, now));
-    if (dueAt === Infinity) return;
-    this.#timer = this.#env.timers.after(Math.max(0, dueAt - now), () => this.#renew(lockMs));
+    for (const work of this.#busy) dueAt = Math.min(dueAt, this.#dueAt(work, now));
+    this.#alarm.set(dueAt);
   }
 
-  /** Time at which the lock of a record is to be renewed: half-way. */
-  #dueAt({ record, since, renewAt }: Work, lockMs: number, now: number): number {
+  /** Time at which the lock of a record is to be renewed: half-way. Infinity: never. */
+  #dueAt({ record, since, renewAt }: Work, now: number): number {
+    const { lockMs, canRenew } = this.#runtime.fetcher;
+    if (lockMs === undefined || !canRenew) return Infinity;
     const isOver = !record.isHeld || record.isLost(now) || now - since >= this.#renewForMs;
     return isOver ? Infinity : Math.max(renewAt, record.lockedUntil - lockMs / 2);
   }
 
-  #renew(lockMs: number): void {
+  #renew(): void {
     const now = this.#runtime.now();
-    try {
-      for (const work of this.#busy) {
-        if (this.#dueAt(work, lockMs, now) > now) continue;
-        work.renewAt = now + lockMs / 4;
-        this.#runtime.acknowledge(work.record, "renew");
-      }
-    } catch (error) {
-      // The brokers have told meanwhile that they renew no locks.
-      if (!(error instanceof KafkaError)) throw error;
-      this.#env.logger.warn("the lock of a record is not renewed", { why: error.message });
+    const { lockMs = 0 } = this.#runtime.fetcher;
+    for (const work of this.#busy) {
+      if (this.#dueAt(work, now) > now) continue;
+      work.renewAt = now + lockMs / 4;
+      this.#runtime.acknowledge(work.record, "renew");
     }
     this.#setTimer();
   }
