@@ -3,9 +3,30 @@ import { KafkaError } from "@samsa/client-kernel";
 import { unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
 import { BearerTokens, clientCredentials, type SaslCredentials, type Security, type TokenSource } from "@samsa/wire";
 import { type JaasEntry, parseJaas } from "./jaas.ts";
+import { SASL_MECHANISMS } from "./security-options.ts";
 
-/** Settings by their names; those that are left out are undefined. */
-export type Lookup = (name: string) => string | undefined;
+/** Settings of Kafka's clients about security. */
+export const SECURITY_SETTINGS = [
+  ...["security.protocol", "sasl.mechanism", "sasl.jaas.config", "sasl.login.callback.handler.class"],
+  ...["sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.client.credentials.client.id"],
+  ...["sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.scope"],
+  ...["sasl.oauthbearer.header.urlencode", "sasl.login.read.timeout.ms"],
+  ...["ssl.protocol", "ssl.enabled.protocols", "ssl.cipher.suites", "ssl.endpoint.identification.algorithm"],
+  ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.certificates"],
+  ...["ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.keystore.key"],
+  ...["ssl.keystore.certificate.chain", "ssl.key.password"],
+] as const;
+
+/** Name of a setting about security. */
+export type SecuritySetting = (typeof SECURITY_SETTINGS)[number];
+
+/** Values by their names; those that are left out are undefined. */
+export type Lookup = (name: SecuritySetting) => string | undefined;
+
+/** True for the name of a setting about security. */
+export function isSecuritySetting(name: string): name is SecuritySetting {
+  return SECURITY_SETTINGS.some(known => known === name);
+}
 
 const PROTOCOLS = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 const PACKAGE = "org.apache.kafka.common.security";
@@ -14,7 +35,8 @@ const MODULES = {
   scram: `${PACKAGE}.scram.ScramLoginModule`,
   bearer: `${PACKAGE}.oauthbearer.OAuthBearerLoginModule`,
 } as const;
-const MECHANISMS: Readonly<Record<string, string>> = {
+/** Login module of each mechanism. */
+const MODULE_OF: Readonly<Record<(typeof SASL_MECHANISMS)[number], string>> = {
   PLAIN: MODULES.plain,
   "SCRAM-SHA-256": MODULES.scram,
   "SCRAM-SHA-512": MODULES.scram,
@@ -129,6 +151,12 @@ function numberOf(name: string, text: string): number {
   return value;
 }
 
+function flagOf(name: string, text = "false"): boolean {
+  const value = text.toLowerCase();
+  if (value !== "true" && value !== "false") refuse(`${name} is true or false, not "${text}"`);
+  return value === "true";
+}
+
 /** Token without a signature from the options of the login module, for brokers of developers. */
 function unsecuredSource(entry: JaasEntry): TokenSource {
   const claims: Record<string, UnsecuredClaims[string]> = {};
@@ -165,7 +193,7 @@ function bearerSource(lookup: Lookup, entry: JaasEntry, tls: TlsClientOptions | 
   if (url === undefined) return unsecuredSource(entry);
   if (url.startsWith("file:")) return fileSource(decodeURIComponent(url.replace(/^file:(?:\/\/)?/, "")));
   if (!/^https?:\/\//.test(url)) refuse(`sasl.oauthbearer.token.endpoint.url is an address, not "${url}"`);
-  const credential = (name: string, option: string): string => {
+  const credential = (name: SecuritySetting, option: string): string => {
     const value = lookup(name) ?? entry.options.get(option);
     return value === undefined || value === "" ? refuse(`OAUTHBEARER needs ${name}`) : value;
   };
@@ -175,20 +203,20 @@ function bearerSource(lookup: Lookup, entry: JaasEntry, tls: TlsClientOptions | 
     clientId: credential("sasl.oauthbearer.client.credentials.client.id", "clientId"),
     clientSecret: credential("sasl.oauthbearer.client.credentials.client.secret", "clientSecret"),
     scope: lookup("sasl.oauthbearer.scope") ?? entry.options.get("scope"),
-    encodeHeader: lookup("sasl.oauthbearer.header.urlencode")?.toLowerCase() === "true",
+    encodeHeader: flagOf("sasl.oauthbearer.header.urlencode", lookup("sasl.oauthbearer.header.urlencode")),
     timeoutMs: timeout === undefined ? undefined : numberOf("sasl.login.read.timeout.ms", timeout),
     tls,
   });
 }
 
 function saslOf(lookup: Lookup, tls: TlsClientOptions | undefined): SaslCredentials {
-  const mechanism = lookup("sasl.mechanism") ?? "GSSAPI";
-  const expected = MECHANISMS[mechanism];
-  if (expected === undefined) {
-    const found =
-      lookup("sasl.mechanism") === undefined ? "GSSAPI, its default, is not available" : `not "${mechanism}"`;
-    refuse(`sasl.mechanism is one of ${Object.keys(MECHANISMS).join(", ")}; ${found}`);
+  const given = lookup("sasl.mechanism");
+  const mechanism = SASL_MECHANISMS.find(known => known === given);
+  if (mechanism === undefined) {
+    const found = given === undefined ? "GSSAPI, its default, is not available" : `not "${given}"`;
+    refuse(`sasl.mechanism is one of ${SASL_MECHANISMS.join(", ")}; ${found}`);
   }
+  const expected = MODULE_OF[mechanism];
   const jaas = lookup("sasl.jaas.config");
   if (jaas === undefined) refuse(`${mechanism} needs sasl.jaas.config`);
   const entry = parseJaas(jaas);
@@ -209,12 +237,12 @@ function saslOf(lookup: Lookup, tls: TlsClientOptions | undefined): SaslCredenti
     return { mechanism, ...credentials };
   }
   checkOptions(entry, /^(?:username|password|tokenauth)$/);
-  const delegationToken = entry.options.get("tokenauth")?.toLowerCase() === "true";
-  return { mechanism: mechanism as "SCRAM-SHA-256" | "SCRAM-SHA-512", ...credentials, delegationToken };
+  const delegationToken = flagOf("tokenauth", entry.options.get("tokenauth"));
+  return { mechanism, ...credentials, delegationToken };
 }
 
 /** Security of `security.protocol` and its settings; `names` are those that are given. Throws INVALID_ARGUMENT. */
-export function javaSecurity(lookup: Lookup, names: Iterable<string>): Security {
+export function javaSecurity(lookup: Lookup, names: Iterable<SecuritySetting>): Security {
   const protocol = (lookup("security.protocol") ?? "PLAINTEXT").toUpperCase();
   if (!PROTOCOLS.includes(protocol)) refuse(`security.protocol is one of ${PROTOCOLS.join(", ")}, not "${protocol}"`);
   const [hasTls, hasSasl] = [protocol.endsWith("SSL"), protocol.startsWith("SASL")];
@@ -223,6 +251,9 @@ export function javaSecurity(lookup: Lookup, names: Iterable<string>): Security 
   for (const name of names) {
     if ((name.startsWith("ssl.") && !isTlsUsed) || (name.startsWith("sasl.") && !hasSasl)) {
       refuse(`${name} has no effect with security.protocol=${protocol}`);
+    }
+    if (name.startsWith("sasl.oauthbearer.") && lookup("sasl.mechanism") !== "OAUTHBEARER") {
+      refuse(`${name} has no effect without sasl.mechanism=OAUTHBEARER`);
     }
   }
   const tls = isTlsUsed ? tlsOf(lookup) : undefined;

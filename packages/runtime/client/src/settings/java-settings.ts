@@ -8,7 +8,7 @@ import type { ConsumerOptions } from "../consume/consumer-settings.ts";
 import type { GroupSettings } from "../consume/group-settings.ts";
 import type { ProducerOptions } from "../producer/producer.ts";
 import type { ShareConsumerSettings } from "../share/share-settings.ts";
-import { javaSecurity } from "./java-security.ts";
+import { isSecuritySetting, javaSecurity, SECURITY_SETTINGS } from "./java-security.ts";
 import { UNAVAILABLE_SETTINGS } from "./unavailable-settings.ts";
 
 /** Settings of the parts of a client, as Java's names give them. Those that are not given are left out. */
@@ -33,16 +33,8 @@ type NamesOf<P extends keyof Draft, V> = {
   [K in keyof Draft[P] & string]-?: V extends Draft[P][K] ? K : never;
 }[keyof Draft[P] & string];
 
-const OF_SECURITY = [
-  ...["security.protocol", "sasl.mechanism", "sasl.jaas.config", "sasl.login.callback.handler.class"],
-  ...["sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.client.credentials.client.id"],
-  ...["sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.scope"],
-  ...["sasl.oauthbearer.header.urlencode", "sasl.login.read.timeout.ms"],
-  ...["ssl.protocol", "ssl.enabled.protocols", "ssl.cipher.suites", "ssl.endpoint.identification.algorithm"],
-  ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.certificates"],
-  ...["ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.keystore.key"],
-  ...["ssl.keystore.certificate.chain", "ssl.key.password"],
-];
+/** Settings that take values of a type, as in `producer.lingerMs`. */
+type PathOf<V> = { [P in keyof Draft]: `${P}.${NamesOf<P, V>}` }[keyof Draft];
 
 function refuse(message: string): never {
   throw new KafkaError("INVALID_ARGUMENT", message);
@@ -52,43 +44,38 @@ function row(spec: AnyConfigSpec, apply: Row["apply"]): Row {
   return { spec, apply };
 }
 
-/** A number that may be negative only if `least` is. */
-function whole<P extends keyof Draft>(part: P, name: NamesOf<P, number>, least = 0): Row {
-  return row({ type: "long", default: null, min: least, doc: `${part}.${name}` }, (draft, value) => {
-    Object.assign(draft[part], { [name]: value });
+/** Row that puts a value into several settings of the same meaning. */
+function into(paths: readonly string[], spec: AnyConfigSpec, valueOf: (value: Value) => unknown = value => value): Row {
+  return row({ ...spec, doc: paths.join(", ") }, (draft, value) => {
+    for (const path of paths) {
+      const [part, name = ""] = path.split(".");
+      Object.assign(draft[part as keyof Draft], { [name]: valueOf(value) });
+    }
   });
 }
 
-function flag<P extends keyof Draft>(part: P, name: NamesOf<P, boolean>): Row {
-  return row({ type: "boolean", default: null, doc: `${part}.${name}` }, (draft, value) => {
-    Object.assign(draft[part], { [name]: value });
-  });
+/** A whole number from `least` on. */
+function whole(least: number, ...paths: readonly PathOf<number>[]): Row {
+  return into(paths, { type: "long", default: null, min: least, doc: "" });
 }
 
-function text<P extends keyof Draft>(part: P, name: NamesOf<P, string>): Row {
-  return row({ type: "string", default: null, doc: `${part}.${name}` }, (draft, value) => {
-    Object.assign(draft[part], { [name]: value });
-  });
+function flag(...paths: readonly PathOf<boolean>[]): Row {
+  return into(paths, { type: "boolean", default: null, doc: "" });
+}
+
+function text(...paths: readonly PathOf<string>[]): Row {
+  return into(paths, { type: "string", default: null, doc: "" });
 }
 
 /** A text of which `values` are known, each with its value here. */
-function choice<P extends keyof Draft, K extends keyof Draft[P] & string>(
-  part: P,
-  name: K,
-  values: Readonly<Record<string, Draft[P][K]>>,
-): Row {
-  const spec = { type: "string", default: null, oneOf: Object.keys(values), doc: `${part}.${name}` } as const;
-  return row(spec, (draft, value) => {
-    Object.assign(draft[part], { [name]: values[String(value)] });
-  });
+function choice<const V>(path: PathOf<V>, values: Readonly<Record<string, V>>): Row {
+  const spec = { type: "string", default: null, oneOf: Object.keys(values), doc: "" } as const;
+  return into([path], spec, value => values[String(value)]);
 }
 
-/** Several rows of one name, as of a setting that two parts have. */
-function both(one: Row, other: Row): Row {
-  return row({ ...one.spec, doc: `${one.spec.doc}, ${other.spec.doc}` }, (draft, value) => {
-    one.apply(draft, value);
-    other.apply(draft, value);
-  });
+/** A text that is one of `values`. */
+function oneOf<const V extends string>(path: PathOf<V>, ...values: readonly V[]): Row {
+  return into([path], { type: "string", default: null, oneOf: values, doc: "" });
 }
 
 function level(codec: Compression["codec"]): Row {
@@ -122,81 +109,75 @@ const ROWS: Readonly<Record<string, Row>> = {
     const endpoints = parseEndpoints(String(value));
     client.bootstrapServers = endpoints ?? refuse(`bootstrap.servers wants host:port, not "${String(value)}"`);
   }),
-  "client.id": text("client", "clientId"),
-  "request.timeout.ms": whole("client", "requestTimeoutMs", 1),
-  "default.api.timeout.ms": whole("client", "apiTimeoutMs"),
-  "metadata.max.age.ms": whole("client", "maxAgeMs"),
-  "metadata.max.idle.ms": whole("client", "maxIdleMs"),
-  "metadata.recovery.rebootstrap.trigger.ms": whole("client", "rebootstrapTriggerMs"),
+  "client.id": text("client.clientId"),
+  "request.timeout.ms": whole(1, "client.requestTimeoutMs"),
+  "default.api.timeout.ms": whole(0, "client.apiTimeoutMs"),
+  "metadata.max.age.ms": whole(0, "client.maxAgeMs"),
+  "metadata.max.idle.ms": whole(0, "client.maxIdleMs"),
+  "metadata.recovery.rebootstrap.trigger.ms": whole(0, "client.rebootstrapTriggerMs"),
   "metadata.recovery.strategy": row(
     { type: "string", default: null, oneOf: ["none", "rebootstrap"], doc: "client.rebootstrapTriggerMs" },
     ({ client }, value) => {
       if (value === "none") client.rebootstrapTriggerMs = undefined;
     },
   ),
-  "allow.auto.create.topics": flag("client", "allowAutoTopicCreation"),
-  "reconnect.backoff.ms": whole("client", "reconnectBackoffMs"),
-  "reconnect.backoff.max.ms": whole("client", "reconnectBackoffMaxMs"),
-  "socket.connection.setup.timeout.ms": whole("client", "setupTimeoutMs"),
-  "socket.connection.setup.timeout.max.ms": whole("client", "setupTimeoutMaxMs"),
-  "connections.max.idle.ms": whole("client", "maxIdleConnectionMs"),
-  "retry.backoff.ms": both(whole("client", "retryBackoffMs"), whole("producer", "retryBackoffMs")),
-  "retry.backoff.max.ms": both(whole("client", "retryBackoffMaxMs"), whole("producer", "retryBackoffMaxMs")),
-  "max.in.flight.requests.per.connection": both(whole("client", "maxInFlight", 1), whole("producer", "maxInFlight", 1)),
-  acks: choice("producer", "acks", { all: -1, "-1": -1, "0": 0, "1": 1 }),
-  "enable.idempotence": flag("producer", "idempotent"),
-  "transactional.id": text("producer", "transactionalId"),
-  "transaction.timeout.ms": whole("producer", "transactionTimeoutMs"),
-  "linger.ms": whole("producer", "lingerMs"),
-  "batch.size": whole("producer", "batchBytes"),
-  "buffer.memory": whole("producer", "bufferBytes"),
-  "max.request.size": whole("producer", "maxRequestBytes"),
-  retries: whole("producer", "retries"),
-  "delivery.timeout.ms": whole("producer", "deliveryTimeoutMs"),
-  "max.block.ms": whole("producer", "maxBlockMs"),
-  "compression.type": choice("producer", "compression", CODECS),
+  "allow.auto.create.topics": flag("client.allowAutoTopicCreation"),
+  "reconnect.backoff.ms": whole(0, "client.reconnectBackoffMs"),
+  "reconnect.backoff.max.ms": whole(0, "client.reconnectBackoffMaxMs"),
+  "socket.connection.setup.timeout.ms": whole(0, "client.setupTimeoutMs"),
+  "socket.connection.setup.timeout.max.ms": whole(0, "client.setupTimeoutMaxMs"),
+  "connections.max.idle.ms": whole(0, "client.maxIdleConnectionMs"),
+  "retry.backoff.ms": whole(0, "client.retryBackoffMs", "producer.retryBackoffMs"),
+  "retry.backoff.max.ms": whole(0, "client.retryBackoffMaxMs", "producer.retryBackoffMaxMs"),
+  "max.in.flight.requests.per.connection": whole(1, "client.maxInFlight", "producer.maxInFlight"),
+  acks: choice("producer.acks", { all: -1, "-1": -1, "0": 0, "1": 1 }),
+  "enable.idempotence": flag("producer.idempotent"),
+  "transactional.id": text("producer.transactionalId"),
+  "transaction.timeout.ms": whole(0, "producer.transactionTimeoutMs"),
+  "linger.ms": whole(0, "producer.lingerMs"),
+  "batch.size": whole(0, "producer.batchBytes"),
+  "buffer.memory": whole(0, "producer.bufferBytes"),
+  "max.request.size": whole(0, "producer.maxRequestBytes"),
+  retries: whole(0, "producer.retries"),
+  "delivery.timeout.ms": whole(0, "producer.deliveryTimeoutMs"),
+  "max.block.ms": whole(0, "producer.maxBlockMs"),
+  "compression.type": choice("producer.compression", CODECS),
   "compression.gzip.level": level(1),
   "compression.zstd.level": level(4),
-  "partitioner.ignore.keys": flag("producer", "ignoreKeys"),
-  "partitioner.adaptive.partitioning.enable": flag("producer", "adaptivePartitioning"),
-  "partitioner.availability.timeout.ms": whole("producer", "availabilityTimeoutMs"),
-  "fetch.min.bytes": both(whole("consumer", "minBytes"), whole("share", "minBytes")),
-  "fetch.max.bytes": both(whole("consumer", "maxBytes"), whole("share", "maxBytes")),
-  "fetch.max.wait.ms": both(whole("consumer", "maxWaitMs"), whole("share", "maxWaitMs")),
-  "max.partition.fetch.bytes": whole("consumer", "maxPartitionBytes"),
-  "max.poll.records": both(whole("consumer", "maxPollRecords", 1), whole("share", "maxPollRecords", 1)),
-  "isolation.level": choice("consumer", "isolation", {
-    read_uncommitted: "read_uncommitted",
-    read_committed: "read_committed",
-  }),
+  "partitioner.ignore.keys": flag("producer.ignoreKeys"),
+  "partitioner.adaptive.partitioning.enable": flag("producer.adaptivePartitioning"),
+  "partitioner.availability.timeout.ms": whole(0, "producer.availabilityTimeoutMs"),
+  "fetch.min.bytes": whole(0, "consumer.minBytes", "share.minBytes"),
+  "fetch.max.bytes": whole(0, "consumer.maxBytes", "share.maxBytes"),
+  "fetch.max.wait.ms": whole(0, "consumer.maxWaitMs", "share.maxWaitMs"),
+  "max.partition.fetch.bytes": whole(0, "consumer.maxPartitionBytes"),
+  "max.poll.records": whole(1, "consumer.maxPollRecords", "share.maxPollRecords"),
+  "isolation.level": oneOf("consumer.isolation", "read_uncommitted", "read_committed"),
   "auto.offset.reset": row({ type: "string", default: null, doc: "consumer.reset" }, ({ consumer }, value) => {
     consumer.reset = parseOffsetReset(String(value));
   }),
-  "client.rack": both(text("consumer", "rackId"), text("share", "rackId")),
-  "check.crcs": both(flag("consumer", "checkCrcs"), flag("share", "checkCrcs")),
-  "group.id": both(text("group", "groupId"), text("share", "groupId")),
-  "group.protocol": choice("group", "protocol", { classic: "classic", consumer: "consumer" }),
-  "group.instance.id": text("group", "instanceId"),
-  "group.remote.assignor": text("group", "serverAssignor"),
+  "client.rack": text("consumer.rackId", "share.rackId"),
+  "check.crcs": flag("consumer.checkCrcs", "share.checkCrcs"),
+  "group.id": text("group.groupId", "share.groupId"),
+  "group.protocol": oneOf("group.protocol", "classic", "consumer"),
+  "group.instance.id": text("group.instanceId"),
+  "group.remote.assignor": text("group.serverAssignor"),
   "partition.assignment.strategy": row({ type: "list", default: null, doc: "group.assignors" }, ({ group }, value) => {
     group.assignors = (typeof value === "object" ? value : [String(value)]).map(assignorOf);
   }),
-  "session.timeout.ms": whole("group", "sessionTimeoutMs"),
-  "heartbeat.interval.ms": whole("group", "heartbeatIntervalMs"),
-  "max.poll.interval.ms": whole("group", "rebalanceTimeoutMs", 1),
-  "enable.auto.commit": flag("group", "autoCommit"),
-  "auto.commit.interval.ms": whole("group", "autoCommitIntervalMs"),
-  "share.acknowledgement.mode": choice("share", "acknowledgement", { implicit: "implicit", explicit: "explicit" }),
-  "share.acquire.mode": choice("share", "acquireMode", {
-    batch_optimized: "batch_optimized",
-    record_limit: "record_limit",
-  }),
+  "session.timeout.ms": whole(0, "group.sessionTimeoutMs"),
+  "heartbeat.interval.ms": whole(0, "group.heartbeatIntervalMs"),
+  "max.poll.interval.ms": whole(1, "group.rebalanceTimeoutMs"),
+  "enable.auto.commit": flag("group.autoCommit"),
+  "auto.commit.interval.ms": whole(0, "group.autoCommitIntervalMs"),
+  "share.acknowledgement.mode": oneOf("share.acknowledgement", "implicit", "explicit"),
+  "share.acquire.mode": oneOf("share.acquireMode", "batch_optimized", "record_limit"),
 };
 
 /** Names of the settings that are available, each with the settings of a part that it gives, as in `producer.lingerMs`. */
 export const JAVA_SETTINGS: Readonly<Record<string, string>> = Object.fromEntries([
   ...Object.entries(ROWS).map(([name, { spec }]) => [name, spec.doc]),
-  ...OF_SECURITY.map(name => [name, "client.security"]),
+  ...SECURITY_SETTINGS.map(name => [name, "client.security"]),
 ]);
 
 function checkName(name: string): void {
@@ -225,8 +206,7 @@ export function javaSettings(properties: ReadonlyMap<string, string>): JavaSetti
       refuse(error.message);
     }
   }
-  const lookup = (name: string): string | undefined => properties.get(name)?.trim();
-  const names = [...properties.keys()].filter(name => OF_SECURITY.includes(name));
-  const security = javaSecurity(lookup, names);
+  const names = [...properties.keys()].filter(isSecuritySetting);
+  const security = javaSecurity(name => properties.get(name)?.trim(), names);
   return names.length === 0 ? draft : { ...draft, client: { ...draft.client, security } };
 }

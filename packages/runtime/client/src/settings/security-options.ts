@@ -35,7 +35,8 @@ export interface SecurityOptions {
   readonly sasl?: SaslOptions | undefined;
 }
 
-const MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+/** SASL mechanisms that are available. */
+export const SASL_MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] as const;
 
 function refuse(message: string): never {
   throw new KafkaError("INVALID_ARGUMENT", message);
@@ -43,8 +44,8 @@ function refuse(message: string): never {
 
 function credentialsOf(sasl: SaslOptions, tls: TlsClientOptions | undefined): SaslCredentials {
   const { mechanism } = sasl;
-  if (!MECHANISMS.includes(mechanism)) {
-    refuse(`sasl.mechanism is one of ${MECHANISMS.join(", ")}, not "${String(mechanism)}"`);
+  if (!SASL_MECHANISMS.includes(mechanism)) {
+    refuse(`sasl.mechanism is one of ${SASL_MECHANISMS.join(", ")}, not "${String(mechanism)}"`);
   }
   if (sasl.mechanism !== "OAUTHBEARER") {
     for (const name of ["username", "password"] as const) {

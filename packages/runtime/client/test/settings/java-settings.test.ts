@@ -325,6 +325,14 @@ describe("SASL", () => {
       "OAUTHBEARER needs sasl.oauthbearer.client.credentials.client.id",
     ],
     [
+      { "sasl.mechanism": "SCRAM-SHA-256", "sasl.jaas.config": `${SCRAM} username=a password=b tokenauth=yes;` },
+      'tokenauth is true or false, not "yes"',
+    ],
+    [
+      { "sasl.mechanism": "PLAIN", "sasl.jaas.config": PLAIN, "sasl.oauthbearer.scope": "s" },
+      "sasl.oauthbearer.scope has no effect without sasl.mechanism=OAUTHBEARER",
+    ],
+    [
       { "sasl.mechanism": "PLAIN", "sasl.jaas.config": PLAIN, "sasl.login.callback.handler.class": "com.example.H" },
       "a class that is not available: com.example.H",
     ],
