@@ -1,4 +1,3 @@
-import { guard } from "@samsa/base";
 import type { KafkaError } from "@samsa/client-kernel";
 import type { RecordMetadata } from "@samsa/client-runtime";
 import type { TypedRecord } from "./typed-record.ts";
@@ -63,28 +62,4 @@ export function intercept<K, V>(
       }
     },
   };
-}
-
-/** Shows interceptors a record that was read, in their order. */
-export function showTo<K, V>(
-  record: TypedRecord<K, V>,
-  interceptors: readonly ConsumerInterceptor<K, V>[],
-  report: (error: unknown) => void,
-): void {
-  for (const { consume } of interceptors) if (consume !== undefined) guard(() => consume(record), report);
-}
-
-/** Runs a handler within its interceptors, the first outermost. */
-export function handleWithin<K, V>(
-  record: TypedRecord<K, V>,
-  interceptors: readonly ConsumerInterceptor<K, V>[],
-  handler: () => void | Promise<void>,
-): void | Promise<void> {
-  let work = handler;
-  for (const { handle } of interceptors.toReversed()) {
-    if (handle === undefined) continue;
-    const inner = work;
-    work = () => handle(record, async () => inner());
-  }
-  return work();
 }

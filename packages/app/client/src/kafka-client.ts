@@ -84,10 +84,16 @@ function propertiesOf(given: NonNullable<ClientOptions["properties"]>): Readonly
   }
 }
 
+type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Options without those that are undefined. */
+function present<T extends object>(given: T): Present<T> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Present<T>;
+}
+
 /** Options with defaults for those that are left out or undefined. */
 function layered<T extends object>(defaults: object, given: T): T {
-  const present = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...defaults, ...Object.fromEntries(present) } as T;
+  return { ...defaults, ...present(given) } as T;
 }
 
 /**
@@ -170,11 +176,7 @@ export class KafkaClient implements AsyncDisposable {
     };
     const cluster = this.#cluster("consumer");
     const member = this.#memberOf(group);
-    const parts = {
-      ...(member === undefined ? {} : { group: member }),
-      ...(listener === undefined ? {} : { listener }),
-    };
-    const inner = new Consumer(cluster, settings, parts);
+    const inner = new Consumer(cluster, settings, present({ group: member, listener }));
     const closed = (): void => this.#ended(consumer, cluster);
     const report = reporter(cluster);
     const consumer = new TypedConsumer(inner, { serdes: { key, value }, interceptors, report, closed });
@@ -192,11 +194,7 @@ export class KafkaClient implements AsyncDisposable {
     const { key, value, acknowledged, unreadable, interceptors = [], ...given } = options;
     const { groupId = "", ...settings } = layered(this.#defaults.share, given);
     const cluster = this.#cluster("share-consumer");
-    const parts = {
-      ...(acknowledged === undefined ? {} : { acknowledged }),
-      ...(unreadable === undefined ? {} : { unreadable }),
-    };
-    const inner = new ShareConsumer(cluster, { groupId, ...settings }, parts);
+    const inner = new ShareConsumer(cluster, { groupId, ...settings }, present({ acknowledged, unreadable }));
     const closed = (): void => this.#ended(consumer, cluster);
     const report = reporter(cluster);
     const consumer = new TypedShareConsumer(inner, { serdes: { key, value }, interceptors, report, closed });
@@ -236,10 +234,7 @@ export class KafkaClient implements AsyncDisposable {
     return new ClusterClient(this.#env, {
       ...CLUSTER_DEFAULTS,
       ...client,
-      ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
-      ...(apiTimeoutMs === undefined ? {} : { apiTimeoutMs }),
-      ...(allowAutoTopicCreation === undefined ? {} : { allowAutoTopicCreation }),
-      ...(metadataMaxAgeMs === undefined ? {} : { maxAgeMs: metadataMaxAgeMs }),
+      ...present({ requestTimeoutMs, apiTimeoutMs, allowAutoTopicCreation, maxAgeMs: metadataMaxAgeMs }),
       bootstrapServers: this.#endpoints,
       clientId,
       security: this.#security,

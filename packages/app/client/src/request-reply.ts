@@ -36,6 +36,8 @@ export class Requester<Q, R> implements AsyncDisposable {
   readonly #options: RequesterOptions<Q, R>;
   readonly #waiting = new Map<string, Waiting<R>>();
   #reading: Promise<void> | undefined;
+  /** Reason for which there are no more replies. */
+  #ended: KafkaError | undefined;
 
   private constructor(client: KafkaClient, options: RequesterOptions<Q, R>) {
     this.#options = options;
@@ -46,9 +48,14 @@ export class Requester<Q, R> implements AsyncDisposable {
 
   /** Begins to read replies at the end of the reply topic, which must exist. Rejects with a `KafkaError`. */
   static async start<Q, R>(client: KafkaClient, options: RequesterOptions<Q, R>): Promise<Requester<Q, R>> {
-    const requester = new Requester(client, options);
     const { partitions } = await client.admin().topics.describeOne(options.replyTopic);
-    await requester.#begin(partitions.map(({ partition }) => partition));
+    const requester = new Requester(client, options);
+    try {
+      await requester.#begin(partitions.map(({ partition }) => partition));
+    } catch (error) {
+      await requester.close();
+      throw error;
+    }
     return requester;
   }
 
@@ -57,12 +64,10 @@ export class Requester<Q, R> implements AsyncDisposable {
     this.#consumer.assign(partitions.map(partition => ({ topic, partition, offset: "end" as const })));
     // A reply may come as soon as a request was sent: the ends are looked up before.
     await Promise.all(partitions.map(partition => this.#consumer.position(topic, partition)));
-    this.#reading = this.#read();
-    this.#reading.catch((error: unknown) => {
-      const failure = new KafkaError("ILLEGAL_STATE", "replies can be read no more", { cause: error });
-      for (const { reject } of this.#waiting.values()) reject(failure);
-      this.#waiting.clear();
-    });
+    this.#reading = this.#read().then(
+      () => this.#end(new KafkaError("CLOSED", "the client is closed")),
+      (error: unknown) => this.#end(new KafkaError("ILLEGAL_STATE", "replies can be read no more", { cause: error })),
+    );
   }
 
   /**
@@ -74,6 +79,7 @@ export class Requester<Q, R> implements AsyncDisposable {
     value: Q,
     { key = null, signal }: { readonly key?: string | null; readonly signal?: AbortSignal } = {},
   ): Promise<TypedRecord<string, R>> {
+    if (this.#ended !== undefined) throw this.#ended;
     if (signal?.aborted === true) throw new KafkaError("ABORTED", "the caller has cancelled the call");
     if (this.#waiting.size >= MOST_WAITING) {
       throw new KafkaError("BUFFER_EXHAUSTED", `${MOST_WAITING} requests wait for their replies already`);
@@ -102,15 +108,19 @@ export class Requester<Q, R> implements AsyncDisposable {
 
   /** Ends; requests that wait are rejected with CLOSED. */
   async close(): Promise<void> {
-    const error = new KafkaError("CLOSED", "the requester is closed");
-    for (const { reject } of this.#waiting.values()) reject(error);
-    this.#waiting.clear();
+    this.#end(new KafkaError("CLOSED", "the requester is closed"));
     await Promise.all([this.#producer.close(), this.#consumer.close()]);
     await this.#reading;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #end(reason: KafkaError): void {
+    this.#ended ??= reason;
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
   }
 
   async #read(): Promise<void> {

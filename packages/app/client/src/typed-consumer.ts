@@ -8,14 +8,14 @@ import type {
   HandlerContext,
   PartitionStart,
   RebalanceListener,
-  RecordHandler,
   RunOptions,
   StreamOptions,
   Subscription,
 } from "@samsa/client-runtime";
 import type { CommittedOffset, GroupMembership, LeaveMode, OffsetReset, TopicPartition } from "@samsa/client-kernel";
-import { type ConsumerInterceptor, handleWithin, showTo } from "./interceptors.ts";
+import type { ConsumerInterceptor } from "./interceptors.ts";
 import type { Serdes } from "./serde/serde.ts";
+import { TypedReading, type TypedReadingParts } from "./typed-reading.ts";
 import { TypedRecord } from "./typed-record.ts";
 
 /** Settings of a consumer (`reset`, `isolation`, `maxPollRecords`, …), its group and its serdes. */
@@ -27,16 +27,6 @@ export interface TypedConsumerOptions<K, V> extends Partial<Omit<ConsumerSetting
   readonly listener?: RebalanceListener;
   /** Interceptors of all records, in their order. */
   readonly interceptors?: readonly ConsumerInterceptor<K, V>[];
-}
-
-/** Parts of a `TypedConsumer` beside its settings. */
-export interface TypedConsumerParts<K, V> {
-  readonly serdes: Serdes<K, V>;
-  readonly interceptors: readonly ConsumerInterceptor<K, V>[];
-  /** Called once the consumer is closed. */
-  readonly closed: () => void;
-  /** Takes what interceptors throw. */
-  readonly report: (error: unknown) => void;
 }
 
 type Handler<K, V> = (record: TypedRecord<K, V>, context: HandlerContext) => void | Promise<void>;
@@ -57,11 +47,13 @@ export interface TypedBatch<K, V> {
 /** Consumer of typed records. Errors are `KafkaError`s. */
 export class TypedConsumer<K, V> implements AsyncDisposable {
   readonly #consumer: Consumer;
-  readonly #parts: TypedConsumerParts<K, V>;
+  readonly #reading: TypedReading<K, V, ConsumedRecord, TypedRecord<K, V>>;
+  readonly #closed: () => void;
 
-  constructor(consumer: Consumer, parts: TypedConsumerParts<K, V>) {
+  constructor(consumer: Consumer, parts: TypedReadingParts<K, V>) {
     this.#consumer = consumer;
-    this.#parts = parts;
+    this.#reading = new TypedReading(parts, record => new TypedRecord(record, parts.serdes));
+    this.#closed = parts.closed;
   }
 
   /** Joins the group with topics, or a pattern of their names (RE2 syntax), or changes them. */
@@ -83,7 +75,7 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
    * next one is asked for; it comes again, perhaps elsewhere, if the loop ends before.
    */
   async *records(options?: StreamOptions): AsyncGenerator<TypedRecord<K, V>, void, undefined> {
-    for await (const record of this.#consumer.records(options)) yield this.#seen(record);
+    for await (const record of this.#consumer.records(options)) yield this.#reading.seen(record);
   }
 
   /** Batches of records, each of one partition: faster than `records` for many small ones. */
@@ -96,17 +88,9 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
    * partition (`order: "partition"`) or of a key in order. `attempts` repeats a handler that fails; `failed` takes what has
    * failed for good, for example to a dead-letter topic.
    */
-  run(handler: Handler<K, V>, options: TypedRunOptions<K, V> = {}): Promise<void> {
-    const { failed, ...rest } = options;
-    const { interceptors } = this.#parts;
-    const handled: RecordHandler = (record, context) => {
-      const typed = this.#seen(record);
-      return handleWithin(typed, interceptors, () => handler(typed, context));
-    };
-    return this.#consumer.run(handled, {
-      ...rest,
-      ...(failed === undefined ? {} : { failed: (record, error) => failed(this.#typedRecord(record), error) }),
-    });
+  run(handler: Handler<K, V>, { failed, ...options }: TypedRunOptions<K, V> = {}): Promise<void> {
+    const reading = this.#reading;
+    return this.#consumer.run(reading.handler(handler), { ...options, ...reading.failed(failed) });
   }
 
   /** Commits offsets of the group; by default all that is processed. */
@@ -158,27 +142,15 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
   /** Commits what is processed, leaves the group, and closes the connections. Streams end. */
   async close(options?: CallBounds & { readonly leave?: LeaveMode }): Promise<void> {
     await this.#consumer.close(options);
-    this.#parts.closed();
+    this.#closed();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #typedRecord(record: ConsumedRecord): TypedRecord<K, V> {
-    return new TypedRecord(record, this.#parts.serdes);
-  }
-
-  /** The record, which the interceptors have seen. */
-  #seen(record: ConsumedRecord): TypedRecord<K, V> {
-    const { interceptors, report } = this.#parts;
-    const typed = this.#typedRecord(record);
-    showTo(typed, interceptors, report);
-    return typed;
-  }
-
   #typed(batch: ConsumedBatch): TypedBatch<K, V> {
     const { topic, partition } = batch;
-    return { topic, partition, records: batch.toArray().map(record => this.#seen(record)) };
+    return { topic, partition, records: batch.toArray().map(record => this.#reading.seen(record)) };
   }
 }

@@ -6,14 +6,14 @@ import type {
   ShareConsumer,
   ShareConsumerParts,
   ShareConsumerSettings,
-  ShareHandler,
   ShareHandlerContext,
   ShareRecord,
   ShareRunOptions,
 } from "@samsa/client-runtime";
 import type { AcknowledgeType, TopicPartition } from "@samsa/client-kernel";
-import { type ConsumerInterceptor, handleWithin, showTo } from "./interceptors.ts";
+import type { ConsumerInterceptor } from "./interceptors.ts";
 import type { Serdes } from "./serde/serde.ts";
+import { TypedReading, type TypedReadingParts } from "./typed-reading.ts";
 import { TypedRecord } from "./typed-record.ts";
 
 /** Settings of a share consumer (`maxPollRecords`, `acquireMode`, …), its group, its listeners and its serdes. */
@@ -30,16 +30,6 @@ export interface TypedShareConsumerOptions<K, V>
   readonly acknowledgement?: AcknowledgementMode;
   /** Interceptors of all records, in their order. */
   readonly interceptors?: readonly ConsumerInterceptor<K, V>[];
-}
-
-/** Parts of a `TypedShareConsumer` beside its settings. */
-export interface TypedShareConsumerParts<K, V> {
-  readonly serdes: Serdes<K, V>;
-  readonly interceptors: readonly ConsumerInterceptor<K, V>[];
-  /** Called once the consumer is closed. */
-  readonly closed: () => void;
-  /** Takes what interceptors throw. */
-  readonly report: (error: unknown) => void;
 }
 
 /** A record that no other member of the share group gets until it is acknowledged, or its lock is over. */
@@ -67,11 +57,13 @@ export interface TypedShareRunOptions<K, V> extends Omit<ShareRunOptions, "faile
 /** Share consumer of typed records (KIP-932). Errors are `KafkaError`s. */
 export class TypedShareConsumer<K, V> implements AsyncDisposable {
   readonly #consumer: ShareConsumer;
-  readonly #parts: TypedShareConsumerParts<K, V>;
+  readonly #reading: TypedReading<K, V, ShareRecord, TypedShareRecord<K, V>>;
+  readonly #closed: () => void;
 
-  constructor(consumer: ShareConsumer, parts: TypedShareConsumerParts<K, V>) {
+  constructor(consumer: ShareConsumer, parts: TypedReadingParts<K, V>) {
     this.#consumer = consumer;
-    this.#parts = parts;
+    this.#reading = new TypedReading(parts, record => new TypedShareRecord(record, parts.serdes));
+    this.#closed = parts.closed;
   }
 
   /** Joins the group with topics, or changes them. Rejects with UNSUPPORTED_VERSION if the cluster has no share groups. */
@@ -101,7 +93,7 @@ export class TypedShareConsumer<K, V> implements AsyncDisposable {
   async *records(
     options?: Parameters<ShareConsumer["records"]>[0],
   ): AsyncGenerator<TypedShareRecord<K, V>, void, undefined> {
-    for await (const record of this.#consumer.records(options)) yield this.#seen(record);
+    for await (const record of this.#consumer.records(options)) yield this.#reading.seen(record);
   }
 
   /**
@@ -112,17 +104,8 @@ export class TypedShareConsumer<K, V> implements AsyncDisposable {
     handler: (record: TypedShareRecord<K, V>, context: ShareHandlerContext) => void | Promise<void>,
     { failed, ...options }: TypedShareRunOptions<K, V> = {},
   ): Promise<void> {
-    const { serdes, interceptors } = this.#parts;
-    const handled: ShareHandler = (record, context) => {
-      const typed = this.#seen(record);
-      return handleWithin(typed, interceptors, () => handler(typed, context));
-    };
-    return this.#consumer.run(handled, {
-      ...options,
-      ...(failed === undefined
-        ? {}
-        : { failed: (record, error) => failed(new TypedShareRecord(record, serdes), error) }),
-    });
+    const reading = this.#reading;
+    return this.#consumer.run(reading.handler(handler), { ...options, ...reading.failed(failed) });
   }
 
   /**
@@ -141,18 +124,10 @@ export class TypedShareConsumer<K, V> implements AsyncDisposable {
   /** Waits for handlers at work, sends what is acknowledged, leaves the group, and closes the connections. */
   async close(options?: CallBounds): Promise<void> {
     await this.#consumer.close(options);
-    this.#parts.closed();
+    this.#closed();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  /** Record that the interceptors have seen. */
-  #seen(record: ShareRecord): TypedShareRecord<K, V> {
-    const { serdes, interceptors, report } = this.#parts;
-    const typed = new TypedShareRecord(record, serdes);
-    showTo(typed, interceptors, report);
-    return typed;
   }
 }

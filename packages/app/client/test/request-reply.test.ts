@@ -1,3 +1,4 @@
+import { ignored } from "@samsa/base";
 import { clusterFixture } from "@samsa/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { json, KafkaClient, replyTo, Requester } from "../src/index.ts";
@@ -41,8 +42,34 @@ test("requests get their own replies, many at a time", async () => {
   const closed = expect(open).rejects.toMatchObject({ name: "CLOSED" });
   await two.close();
   await closed;
+  await expect(two.request("sums", [1])).rejects.toMatchObject({ name: "CLOSED" });
   await client.close();
   await serving;
+});
+
+test("requests end at once when replies can be read no more", async () => {
+  const consumer = client.consumer<string, number>();
+  let fail: (error: unknown) => void = ignored("the promise sets it");
+  const failure = new Promise<never>((_, reject) => (fail = reject));
+  consumer.records = async function* () {
+    yield await failure;
+  };
+  const parts = { admin: () => client.admin(), producer: () => client.producer(), consumer: () => consumer };
+  const requester = await Requester.start(parts as unknown as KafkaClient, { replyTopic: "answers" });
+  const waiting = requester.request("sums", "[1]");
+  const told = expect(waiting).rejects.toMatchObject({ name: "ILLEGAL_STATE", cause: { message: "no more" } });
+  fail(new Error("no more"));
+  await told;
+  await expect(requester.request("sums", "[1]")).rejects.toMatchObject({ name: "ILLEGAL_STATE" });
+  await requester.close();
+});
+
+test("requests end with their client", async () => {
+  const requester = await Requester.start(client, { replyTopic: "answers", request: json<number[]>() });
+  const told = expect(requester.request("sums", [-5])).rejects.toMatchObject({ name: "CLOSED" });
+  await client.close();
+  await told;
+  await expect(requester.request("sums", [1])).rejects.toMatchObject({ name: "CLOSED" });
 });
 
 test("a reply topic that is missing is named", async () => {
