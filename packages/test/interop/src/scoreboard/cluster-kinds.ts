@@ -43,8 +43,13 @@ function kind(name: string, voters: "fixed" | "changing", nodes: readonly NodePl
   };
 }
 
+/** Three nodes of one vendor, each with both roles. */
+export function oneVendor(vendor: Vendor): Kind {
+  return kind("", "fixed", all([1, 2, 3], vendor, BOTH));
+}
+
 /** Three nodes of Samsa. */
-export const SAMSA_ALONE = kind("", "fixed", all([1, 2, 3], "samsa", BOTH));
+export const SAMSA_ALONE = oneVendor("samsa");
 
 /** All kinds with nodes of both vendors. */
 export const MIXED_KINDS: readonly Kind[] = [

@@ -7,6 +7,7 @@ import { CLUSTER_TRIALS } from "./cluster-trials.ts";
 import { runTool } from "./kafka-tools.ts";
 import { KIND_TRIALS } from "./kind-trials.ts";
 import { MIGRATION_TRIAL } from "./migration-trial.ts";
+import { CLIENT_KILLS_TRIALS } from "./client-kills-trial.ts";
 import { CLIENT_TRIAL } from "./client-trial.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";
@@ -115,5 +116,6 @@ export const TRIALS: readonly Trial[] = [
   ...VENDOR_TRIALS,
   MIGRATION_TRIAL,
   CLIENT_TRIAL,
+  ...CLIENT_KILLS_TRIALS,
   walk("@platformatic/kafka", async () => nodeProgram(join(import.meta.dirname, "../walks/platformatic.ts"))),
 ];
