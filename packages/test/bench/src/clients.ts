@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { topic } from "./contenders.ts";
-import type { Figures, Stage } from "./loads.ts";
-import { run } from "./process.ts";
+import { javaProgram } from "./java.ts";
+import { type Figures, type Stage, TOOLS } from "./loads.ts";
+import { type Command, cpuOf, present, run } from "./process.ts";
 
 /** Client libraries for Node, by the name in the rows. */
 export const CLIENTS = { samsa: "@samsa/client", platformatic: "@platformatic/kafka", kafkajs: "KafkaJS" } as const;
@@ -21,6 +22,27 @@ async function client(stage: Stage, library: string, load: string, records: numb
   if (load !== "consume") await topic(stage.bundle, stage.broker, ["create", name, "-p", "6"]);
   const printed = await run(process.execPath, [MAIN, library, load, stage.broker.bootstrap, name, String(records)]);
   return JSON.parse(printed.trim().split("\n").at(-1) ?? "") as Measured;
+}
+
+/** Programs that print records, by the name in the rows. */
+export const CONSOLES = { samsa: "samsa consume", java: "Kafka's console consumer", kcat: "kcat" } as const;
+
+/** Measures programs that print the records of a topic: records for each second of their processor time, start included. */
+async function consoles(stage: Stage, name: string, records: number, figures: Figures): Promise<void> {
+  const { bootstrap } = stage.broker;
+  const max = String(records);
+  const programs: Record<keyof typeof CONSOLES, Command | undefined> = {
+    samsa: { program: process.execPath, args: [stage.bundle, "consume", name, "-b", bootstrap, "-n", max] },
+    java: javaProgram(stage.java, `${TOOLS}.consumer.ConsoleConsumer`, [
+      ...["--bootstrap-server", bootstrap, "--topic", name, "--from-beginning", "--max-messages", max],
+    ]),
+    kcat: present("kcat", "-V")
+      ? { program: "kcat", args: ["-C", "-q", "-b", bootstrap, "-t", name, "-o", "beginning", "-c", max] }
+      : undefined,
+  };
+  for (const [console, program] of Object.entries(programs)) {
+    if (program !== undefined) figures.set(`console-${console}.per-cpu`, records / (await cpuOf(program)));
+  }
 }
 
 /** Measures client libraries against one broker: records for each second of the client's processor time. */
@@ -48,5 +70,6 @@ export async function clients(stage: Stage): Promise<Figures> {
     set("large.rate", large / (await client(stage, library, "large", large)).seconds);
     if (library === "samsa") set("offer.per-cpu", records / (await client(stage, library, "offer", records)).cpu);
   }
+  await consoles(stage, "clients-samsa-produce", records, figures);
   return figures;
 }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { present, run, runToEnd } from "./process.ts";
+import { type Command, present, run, runToEnd } from "./process.ts";
 
 const POM = join(import.meta.dirname, "..", "java", "pom.xml");
 
@@ -24,6 +24,12 @@ export async function findJava(folder: string): Promise<Java | { readonly missin
   }
   return { classPath: readFileSync(file, "utf8").trim() };
 }
+
+/** Command line of a Java program with Kafka's jars. */
+export const javaProgram = (java: Java, main: string, args: readonly string[]): Command => ({
+  program: "java",
+  args: command(java, main, args),
+});
 
 const command = (java: Java, main: string, args: readonly string[]): string[] => [
   ...["-Xmx512m", "-cp", java.classPath, main],

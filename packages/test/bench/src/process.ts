@@ -155,6 +155,16 @@ export async function run(program: string, args: readonly string[]): Promise<str
   return output;
 }
 
+/** Runs a program without its output. Returns the user and system CPU seconds of it and of its children. */
+export async function cpuOf({ program, args }: Command): Promise<number> {
+  // Node does not tell the times of a process that has ended; the shell does.
+  const printed = await run("bash", ["-c", 'TIMEFORMAT="%U %S"; time "$@" >/dev/null', "bash", program, ...args]);
+  const times = printed.trim().split("\n").at(-1)?.split(" ").map(Number) ?? [];
+  if (times.length !== 2 || times.some(Number.isNaN))
+    throw new Error(`the shell tells no times:\n${printed.slice(-2000)}`);
+  return times.reduce((sum, seconds) => sum + seconds, 0);
+}
+
 /** True if a program is installed: it runs with a version flag and exits with 0. */
 export function present(program: string, question: string): boolean {
   try {

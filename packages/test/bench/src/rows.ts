@@ -1,5 +1,5 @@
 import { entryAt } from "@samsa/base";
-import { CLIENTS } from "./clients.ts";
+import { CLIENTS, CONSOLES } from "./clients.ts";
 
 /** Row of the table. */
 export interface Row {
@@ -90,6 +90,9 @@ const ROWS: readonly Row[] = [
     { key: `client-${library}-lone.p99`, title: "… 99th percentile", unit: "ms", digits: 2 },
     { key: `client-${library}-large.rate`, title: "… produce 1 MB", unit: "records/s", digits: 0 },
   ]),
+  ...Object.entries(CONSOLES).map(([program, title]) => ({
+    ...{ key: `console-${program}.per-cpu`, title: `${title}: print 100 B records`, unit: "records/CPU s", digits: 0 },
+  })),
   { key: "turn.longest", title: "Longest turn of the event loop under the loads", unit: "ms", digits: 1 },
 ];
 
