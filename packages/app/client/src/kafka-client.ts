@@ -23,6 +23,8 @@ import { compressionOf, TypedProducer, type TypedProducerOptions } from "./typed
 export interface ClientOptions extends SecurityOptions {
   /** Addresses of some brokers, as `host:port`; one text with commas between them, or several texts. */
   readonly bootstrapServers?: string | readonly string[];
+  /** Addresses of some controllers instead: for an `admin` that works while no broker does (KIP-919). */
+  readonly bootstrapControllers?: string | readonly string[];
   /**
    * Settings by Java's names: the text of a properties file, or an object. They are also the defaults of the producers and
    * consumers that are made here. Options with names of their own come first.
@@ -38,6 +40,8 @@ export interface ClientOptions extends SecurityOptions {
   readonly metadataMaxAgeMs?: number;
   /** `allow.auto.create.topics`: a broker may create a topic that is asked for; true by default. */
   readonly allowAutoTopicCreation?: boolean;
+  /** `enable.metrics.push`: producers and consumers push metrics to brokers that want them (KIP-714); true by default. */
+  readonly pushMetrics?: boolean;
   /** Receives warnings and errors that have no caller; `console` by default. */
   readonly logger?: Logger;
 }
@@ -63,11 +67,11 @@ const reporter =
   (error: unknown): void =>
     env.logger.error("an interceptor has thrown", { error: String(error) });
 
-function endpointsOf(servers: string | readonly string[]): Endpoint[] {
+function endpointsOf(option: string, servers: string | readonly string[]): Endpoint[] {
   const text = typeof servers === "string" ? servers : servers.join(",");
   const endpoints = parseEndpoints(text);
   if (endpoints !== undefined) return endpoints;
-  throw new KafkaError("INVALID_ARGUMENT", `bootstrapServers wants host:port, or several of them, not "${text}"`);
+  throw new KafkaError("INVALID_ARGUMENT", `${option} wants host:port, or several of them, not "${text}"`);
 }
 
 function noServers(): never {
@@ -102,7 +106,8 @@ function layered<T extends object>(defaults: object, given: T): T {
  */
 export class KafkaClient implements AsyncDisposable {
   readonly #options: ClientOptions;
-  readonly #endpoints: readonly Endpoint[];
+  /** Kind and addresses of the servers. */
+  readonly #bootstrap: readonly [nodes: "brokers" | "controllers", servers: readonly Endpoint[]];
   /** Shared by all that is made here, as are its tokens. */
   readonly #security: Security;
   readonly #env: Env;
@@ -114,11 +119,17 @@ export class KafkaClient implements AsyncDisposable {
   /** Does not connect yet. Throws `KafkaError` INVALID_ARGUMENT. */
   constructor(options: string | ClientOptions) {
     this.#options = typeof options === "string" ? { bootstrapServers: options } : options;
-    const { bootstrapServers, properties = {} } = this.#options;
+    const { bootstrapServers, bootstrapControllers, properties = {} } = this.#options;
     this.#defaults = javaSettings(propertiesOf(properties));
     const { client } = this.#defaults;
-    this.#endpoints =
-      bootstrapServers === undefined ? (client.bootstrapServers ?? noServers()) : endpointsOf(bootstrapServers);
+    if (bootstrapServers !== undefined && bootstrapControllers !== undefined) {
+      throw new KafkaError("INVALID_ARGUMENT", "a client has bootstrapServers or bootstrapControllers, not both");
+    }
+    if (bootstrapServers !== undefined)
+      this.#bootstrap = ["brokers", endpointsOf("bootstrapServers", bootstrapServers)];
+    else if (bootstrapControllers !== undefined) {
+      this.#bootstrap = ["controllers", endpointsOf("bootstrapControllers", bootstrapControllers)];
+    } else this.#bootstrap = [client.nodes ?? "brokers", client.bootstrapServers ?? noServers()];
     this.#security = { ...client.security, ...securityOf(this.#options) };
     this.#env = nodeEnv({ logger: this.#options.logger ?? CONSOLE });
   }
@@ -229,13 +240,17 @@ export class KafkaClient implements AsyncDisposable {
   #cluster(kind: string): ClusterClient {
     if (this.#isClosed) throw new KafkaError("CLOSED", "the client is closed");
     const { client } = this.#defaults;
+    const [nodes, bootstrapServers] = this.#bootstrap;
+    if (nodes === "controllers" && kind !== "admin") {
+      throw new KafkaError("INVALID_ARGUMENT", `a ${kind} needs brokers, and bootstrapControllers are controllers`);
+    }
     const { clientId = client.clientId ?? `samsa-client-${kind}`, metadataMaxAgeMs, ...given } = this.#options;
-    const { requestTimeoutMs, apiTimeoutMs, allowAutoTopicCreation } = given;
+    const { requestTimeoutMs, apiTimeoutMs, allowAutoTopicCreation, pushMetrics } = given;
     return new ClusterClient(this.#env, {
       ...CLUSTER_DEFAULTS,
       ...client,
-      ...present({ requestTimeoutMs, apiTimeoutMs, allowAutoTopicCreation, maxAgeMs: metadataMaxAgeMs }),
-      bootstrapServers: this.#endpoints,
+      ...present({ requestTimeoutMs, apiTimeoutMs, allowAutoTopicCreation, pushMetrics, maxAgeMs: metadataMaxAgeMs }),
+      ...{ nodes, bootstrapServers },
       clientId,
       security: this.#security,
       software: { name: "samsa-client", version: VERSION },

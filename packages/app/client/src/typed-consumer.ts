@@ -103,6 +103,11 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
     return this.#consumer.committed(...args);
   }
 
+  /** Id in the cluster's telemetry (KIP-714). Waits until a broker gives it; rejects with ILLEGAL_STATE without telemetry. */
+  clientInstanceId(options?: CallBounds): Promise<string> {
+    return this.#consumer.clientInstanceId(options);
+  }
+
   /** Offsets up to which records are processed, for `TypedProducer.sendOffsets`. */
   processed(): CommittedOffset[] {
     return this.#consumer.processed();

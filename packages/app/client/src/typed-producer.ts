@@ -152,6 +152,11 @@ export class TypedProducer<K, V> implements AsyncDisposable {
     });
   }
 
+  /** Id in the cluster's telemetry (KIP-714). Waits until a broker gives it; rejects with ILLEGAL_STATE without telemetry. */
+  clientInstanceId(options?: OperationOptions): Promise<string> {
+    return this.#producer.clientInstanceId(options);
+  }
+
   /** Resolves when `offer` may take a record again. */
   drained(): Promise<void> {
     return this.#producer.drained();
@@ -205,24 +210,26 @@ export class TypedProducer<K, V> implements AsyncDisposable {
     return intercept(record, interceptors, report);
   }
 
-  #encoded(record: OutgoingTypedRecord<K, V>): ProducerRecord {
-    const { topic, key = null, value, headers, partition, timestamp } = record;
-    const written: RecordHeader[] = Object.entries(headers ?? {}).map(([name, data]) => ({
-      key: name,
-      value: typeof data === "string" ? Buffer.from(data) : data,
-    }));
-    const of = <T>(data: T | null, serde: Serde<T> | undefined, part: "key" | "value") =>
-      data === null ? null : serialized(data, serde, { topic, part, headers: written });
+  #encoded({ topic, key = null, value, headers, partition, timestamp }: OutgoingTypedRecord<K, V>): ProducerRecord {
     const { serdes } = this.#parts;
+    const written = headers === undefined ? [] : headersOf(headers);
     return {
       topic,
-      key: of(key, serdes.key, "key"),
-      value: of(value, serdes.value, "value"),
-      ...(written.length === 0 ? {} : { headers: written }),
-      ...(partition === undefined ? {} : { partition }),
-      ...(timestamp === undefined ? {} : { timestamp }),
+      partition,
+      key: key === null ? null : serialized(key, serdes.key, { topic, part: "key", headers: written }),
+      value: value === null ? null : serialized(value, serdes.value, { topic, part: "value", headers: written }),
+      // Serdes may have added some.
+      headers: written,
+      timestamp,
     };
   }
+}
+
+function headersOf(headers: NonNullable<OutgoingTypedRecord<never, never>["headers"]>): RecordHeader[] {
+  return Object.entries(headers).map(([key, data]) => ({
+    key,
+    value: typeof data === "string" ? Buffer.from(data) : data,
+  }));
 }
 
 const asKafkaError = (error: unknown): KafkaError =>

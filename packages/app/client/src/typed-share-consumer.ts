@@ -71,6 +71,11 @@ export class TypedShareConsumer<K, V> implements AsyncDisposable {
     return this.#consumer.subscribe(topics, bounds);
   }
 
+  /** Id in the cluster's telemetry (KIP-714). Waits until a broker gives it; rejects with ILLEGAL_STATE without telemetry. */
+  clientInstanceId(options?: CallBounds): Promise<string> {
+    return this.#consumer.clientInstanceId(options);
+  }
+
   /** Partitions that the group has assigned; other members may have them, too. */
   assignment(): TopicPartition[] {
     return this.#consumer.assignment();

@@ -85,3 +85,16 @@ export type { AcknowledgeResults } from "./share/share-commit.ts";
 export type { ShareEffect } from "./share/share-effects.ts";
 export { ShareFetcher } from "./share/share-fetcher.ts";
 export { DEFAULT_SHARE_FETCH_OPTIONS, type ShareAcquireMode, type ShareFetchOptions } from "./share/share-options.ts";
+export {
+  ClientMetrics,
+  type Measurement,
+  type RequestTimes,
+  type TelemetryDomain,
+} from "./telemetry/client-metrics.ts";
+export {
+  selected,
+  SumDeltas,
+  TelemetrySession,
+  type TelemetryStep,
+  type TelemetrySubscription,
+} from "./telemetry/telemetry-session.ts";

@@ -286,3 +286,32 @@ test("a call ends when its caller gives up", async () => {
   abort.abort();
   await expect(run(aborted)).resolves.toMatchObject({ name: "ABORTED" });
 });
+
+describe("controllers only (KIP-919)", () => {
+  const direct = (servers: typeof cluster.brokers): Admin => {
+    const settings = { ...client.settings, nodes: "controllers", bootstrapServers: servers } as const;
+    return new Admin((client = new ClusterClient(cluster.clientEnv, settings)));
+  };
+
+  test("settings, features and the quorum are theirs, also while no broker is there", async () => {
+    client.close();
+    const own = direct(cluster.controllers);
+    for (const id of [1, 2, 3]) cluster.end(id, "kill");
+    const { nodes, controllerId } = await run(own.cluster.describe());
+    expect(nodes.map(({ id }) => id)).toEqual([controllerId]);
+    expect((await run(own.cluster.describeQuorum())).leaderId).toBe(controllerId);
+    const set = { "log.cleaner.threads": { op: "set", value: "2" } } as const;
+    (await run(own.configs.alter({ "broker:": set }))).orThrow();
+    const described = (await run(own.configs.describe(["broker:"]))).value("broker:");
+    expect(described.get("log.cleaner.threads")?.value).toBe("2");
+  });
+
+  test("what only brokers know is refused, and so is a broker in place of a controller", async () => {
+    client.close();
+    const own = direct(cluster.controllers);
+    const lists = own.groups.describe(["g"]).then(found => found.errors.get("g"));
+    await expect(run(lists)).resolves.toMatchObject({ name: "UNSUPPORTED_ENDPOINT_TYPE" });
+    const wrong = direct(cluster.brokers);
+    await expect(refusal(wrong.cluster.describe())).resolves.toMatchObject({ name: "MISMATCHED_ENDPOINT_TYPE" });
+  });
+});

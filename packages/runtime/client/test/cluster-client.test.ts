@@ -113,3 +113,37 @@ test("goes back to the bootstrap servers once no broker answers (KIP-899)", asyn
   expect((await cluster.settle(lost)).brokers.length).toBeGreaterThan(0);
   await cluster.settle(client.ready(client.patience()));
 });
+
+function knownBroker(id: number) {
+  const found = client.metadata.broker(id);
+  if (found === undefined) throw new Error(`the client does not know broker ${id}`);
+  return found;
+}
+
+test.each([true, false])(
+  "an address that belongs to another broker is noticed if that is checked (%s)",
+  async checkCluster => {
+    await start({ checkCluster });
+    await cluster.createTopic("orders", [2, 3, 1], []);
+    await cluster.settle(client.topic("orders", client.patience()));
+    const second = knownBroker(2);
+    const third = knownBroker(3);
+    expect(second.host).not.toBe(third.host);
+    // Broker 2 was at the address where broker 3 is now, says an answer.
+    const node = { nodeId: 2, host: third.host, port: third.port, rack: null };
+    client.metadata.hint([{ topic: "orders", partition: 0, leaderId: 2, leaderEpoch: 99 }], [node]);
+    expect(client.metadata.broker(2)).toMatchObject({ host: third.host });
+    const ask = () => client.call(2, "Metadata", { topics: [] });
+    if (!checkCluster) {
+      expect((await cluster.settle(ask())).errorCode).toBe(0);
+      return;
+    }
+    await expect(errorOf(ask())).resolves.toMatchObject({
+      name: "BROKERS_UNREACHABLE",
+      retriable: true,
+      message: expect.stringMatching(/is not broker 2 of cluster/) as string,
+    });
+    await cluster.settle(client.retrying(client.patience(), ask));
+    expect(client.metadata.broker(2)).toEqual(second);
+  },
+);

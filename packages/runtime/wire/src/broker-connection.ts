@@ -1,4 +1,12 @@
-import { type BufferPool, ByteReader, type Env, invariant, MalformedError, type Timer } from "@samsa/base";
+import {
+  type BrokerId,
+  type BufferPool,
+  ByteReader,
+  type Env,
+  invariant,
+  MalformedError,
+  type Timer,
+} from "@samsa/base";
 import {
   type Api,
   type ApiName,
@@ -46,6 +54,14 @@ export interface ConnectionOptions {
   readonly buffers?: BufferPool;
   /** TLS and SASL; neither by default. */
   readonly security?: Security | undefined;
+  /** Node that the peer must be, if it is known when the connection is made; brokers check it from Kafka 4.4 on (KIP-1242). */
+  readonly expected?: () => ExpectedNode | undefined;
+}
+
+/** A node, by the id of its cluster and its own. */
+export interface ExpectedNode {
+  readonly clusterId: string;
+  readonly nodeId: BrokerId;
 }
 
 /** Settings of one request. */
@@ -110,8 +126,9 @@ function seconds(ms: number): string {
  */
 export class BrokerConnection implements FrameReceiver {
   readonly #env: Env;
-  readonly #options: Required<Omit<ConnectionOptions, "buffers" | "security">>;
+  readonly #options: Required<Omit<ConnectionOptions, "buffers" | "security" | "expected">>;
   readonly #credentials: SaslCredentials | undefined;
+  readonly #expected: ExpectedNode | undefined;
   readonly #channel: FrameChannel;
   readonly #inFlight: InFlightRequests<Pending>;
   /** Requests that wait for room in flight, or for the socket. */
@@ -135,7 +152,8 @@ export class BrokerConnection implements FrameReceiver {
 
   private constructor(env: Env, endpoint: Endpoint, options: ConnectionOptions) {
     this.#env = env;
-    const { buffers, security, ...others } = options;
+    const { buffers, security, expected, ...others } = options;
+    this.#expected = expected?.();
     this.#credentials = security?.sasl;
     this.#options = {
       setupTimeoutMs: DEFAULT_SETUP_TIMEOUT_MS,
@@ -296,13 +314,17 @@ export class BrokerConnection implements FrameReceiver {
   /** Learns the API versions of the peer, with the fallback of KIP-511. */
   async #negotiate(deadline: number): Promise<NodeApiVersions> {
     const { software } = this.#options;
-    const request = { clientSoftwareName: software.name, clientSoftwareVersion: software.version };
+    const request = { clientSoftwareName: software.name, clientSoftwareVersion: software.version, ...this.#expected };
     for (let version: number = Apis.ApiVersions.lastStable; ; ) {
       const timeoutMs = Math.max(0, deadline - this.#env.clock.monotonic());
       const asked = { api: "ApiVersions", version, options: { timeoutMs } } as const;
       const response = await this.#ask(asked, request, reader => decodeApiVersions(reader, version));
       if (response.errorCode === 0) return new NodeApiVersions(response);
       const lower = fallbackVersion(response, version);
+      if (response.errorCode === Errors.REBOOTSTRAP_REQUIRED.code) {
+        const wanted = `broker ${this.#expected?.nodeId} of cluster ${this.#expected?.clusterId}`;
+        throw new WireError("MISROUTED", `${this.#channel.server} is not ${wanted}`);
+      }
       if (lower === undefined) {
         const { name, message } = errorOf(response.errorCode);
         throw new WireError(

@@ -20,6 +20,8 @@ export interface LinkOptions extends ConnectionOptions {
   readonly reconnectBackoffMs?: number;
   /** `reconnect.backoff.max.ms`. 1 s. */
   readonly maxReconnectBackoffMs?: number;
+  /** Called after each connection that was made. */
+  readonly connected?: () => void;
 }
 
 /** Part of a delay that chance adds or takes away (`ClusterConnectionStates`). */
@@ -150,6 +152,7 @@ export class BrokerLink {
           this.#connection = connection;
           this.#failures = 0;
           this.#retryLater(0);
+          this.#options.connected?.();
           return connection;
         }
         connection.close();

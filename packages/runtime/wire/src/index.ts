@@ -2,6 +2,7 @@ export {
   BrokerConnection,
   type CallOptions,
   type ConnectionOptions,
+  type ExpectedNode,
   type RequestFor,
   type RequestOf,
   type ResponseOf,

@@ -50,7 +50,7 @@ export const ROOMS: readonly Room[] = [
     folder: "kernel/client",
     name: "@samsa/client-kernel",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/assign"],
-    folders: ["error", "cluster", "offsets", "fetch", "share", "group", "produce", "."],
+    folders: ["error", "cluster", "telemetry", "offsets", "fetch", "share", "group", "produce", "."],
   },
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
   {
@@ -109,7 +109,8 @@ export const ROOMS: readonly Room[] = [
       "@samsa/wire",
       "@samsa/client-kernel",
     ],
-    folders: ["cluster", "admin", "consume", "share", "producer", "settings", "."],
+    libraries: ["@bufbuild/protobuf"],
+    folders: ["cluster", "telemetry", "admin", "consume", "share", "producer", "settings", "."],
   },
   {
     folder: "host/node",

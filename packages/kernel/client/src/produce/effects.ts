@@ -69,6 +69,8 @@ export interface ProduceCall {
   readonly request: ProduceRequest;
   /** Highest version that the state of transactions allows. */
   readonly maxVersion: number;
+  /** Times in ms that each batch has waited since its first record. */
+  readonly queuedMs: readonly number[];
 }
 
 /** APIs of idempotence and transactions. */

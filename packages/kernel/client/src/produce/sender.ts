@@ -132,7 +132,7 @@ export class Sender<T> {
         active.delete(queue);
         if (queue.waiting.length > 0) active.add(queue);
       }
-      this.#send(call);
+      this.#send(call, now);
     }
     return calls.size > 0;
   }
@@ -227,7 +227,7 @@ export class Sender<T> {
     batch.leaderEpoch = leaderEpoch;
   }
 
-  #send(call: Call<T>): void {
+  #send(call: Call<T>, now: number): void {
     const { settings, cluster, brokers, out } = this.#parts;
     const id = this.#nextId++;
     this.#calls.set(id, call);
@@ -249,7 +249,8 @@ export class Sender<T> {
     const maxVersion = Math.min(named, this.#transactions?.produceVersion ?? 13);
     const { transactionalId, acks, ackTimeoutMs: timeoutMs } = settings;
     const request = { transactionalId, acks, timeoutMs, topicData };
-    out.push({ type: "produce", id, brokerId: call.brokerId, request, maxVersion });
+    const queuedMs = call.batches.map(({ createdMs }) => now - createdMs);
+    out.push({ type: "produce", id, brokerId: call.brokerId, request, maxVersion, queuedMs });
   }
 
   // Answers

@@ -10,6 +10,7 @@ import {
 import { KafkaError } from "@samsa/client-kernel";
 import type { ResponseOf } from "@samsa/wire";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
+import { CONTROLLER_ENDPOINTS } from "../cluster/cluster-settings.ts";
 import { type AdminOptions, check, drive, operationsOf, outcomeOf, together } from "./drive.ts";
 import { type Outcome, Outcomes } from "./outcomes.ts";
 
@@ -93,6 +94,7 @@ export class ClusterAdmin {
     const answer = await this.#once(options, "the cluster", () =>
       this.#client.callAny("DescribeCluster", version => ({
         includeClusterAuthorizedOperations: authorizedOperations,
+        ...(this.#client.settings.nodes === "controllers" ? { endpointType: CONTROLLER_ENDPOINTS } : {}),
         ...(version < 2 ? {} : { includeFencedBrokers: includeFenced }),
       })),
     );

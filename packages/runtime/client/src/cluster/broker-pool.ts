@@ -1,6 +1,6 @@
 import { type BrokerId, type Env, type Timer } from "@samsa/base";
 import type { BrokerView } from "@samsa/client-kernel";
-import { BrokerLink, type Endpoint, type LinkOptions } from "@samsa/wire";
+import { BrokerLink, type Endpoint, type ExpectedNode, type LinkOptions } from "@samsa/wire";
 import type { ClusterSettings } from "./cluster-settings.ts";
 
 /**
@@ -15,17 +15,27 @@ interface Kept {
   usedAt: number;
 }
 
+/** Owner of a pool, as far as the pool needs it. */
+export interface PoolHooks {
+  /** Called after each connection that was made. */
+  readonly connected: () => void;
+  /** Id of the cluster; undefined: it is not known. */
+  readonly clusterId: () => string | undefined;
+}
+
 /** Connections to the brokers of a cluster, made when they are needed and closed when they are idle. */
 export class BrokerPool {
   readonly #env: Env;
   readonly #settings: ClusterSettings;
+  readonly #hooks: PoolHooks;
   readonly #options: LinkOptions;
   readonly #bootstrap: Kept[];
   readonly #brokers: Record<LinkUse, Map<BrokerId, Kept>> = { requests: new Map(), fetches: new Map() };
   #timer: Timer | undefined;
 
-  constructor(env: Env, settings: ClusterSettings) {
+  constructor(env: Env, settings: ClusterSettings, hooks: PoolHooks) {
     this.#env = env;
+    this.#hooks = hooks;
     this.#settings = settings;
     const { clientId, software, requestTimeoutMs, maxInFlight, setupTimeoutMs } = settings;
     this.#options = {
@@ -34,6 +44,7 @@ export class BrokerPool {
       maxSetupTimeoutMs: settings.setupTimeoutMaxMs,
       reconnectBackoffMs: settings.reconnectBackoffMs,
       maxReconnectBackoffMs: settings.reconnectBackoffMaxMs,
+      connected: hooks.connected,
     };
     this.#bootstrap = settings.bootstrapServers.map(endpoint => this.#keep(endpoint));
   }
@@ -44,7 +55,7 @@ export class BrokerPool {
     let kept = links.get(id);
     if (kept === undefined || kept.endpoint.host !== host || kept.endpoint.port !== port) {
       kept?.link.disconnect();
-      links.set(id, (kept = this.#keep({ host, port })));
+      links.set(id, (kept = this.#keep({ host, port }, id)));
     }
     return this.#use(kept);
   }
@@ -104,8 +115,16 @@ export class BrokerPool {
     this.#timer = undefined;
   }
 
-  #keep(endpoint: Endpoint): Kept {
-    return { endpoint, link: new BrokerLink(this.#env, endpoint, this.#options), usedAt: this.#env.clock.monotonic() };
+  /** Link to a broker; without an id, to a bootstrap server. */
+  #keep(endpoint: Endpoint, nodeId?: BrokerId): Kept {
+    const { checkCluster, rebootstrapTriggerMs } = this.#settings;
+    const expected = (): ExpectedNode | undefined => {
+      const clusterId = this.#hooks.clusterId();
+      return clusterId === undefined || nodeId === undefined ? undefined : { clusterId, nodeId };
+    };
+    const isChecked = checkCluster && rebootstrapTriggerMs !== undefined;
+    const options = isChecked ? { ...this.#options, expected } : this.#options;
+    return { endpoint, link: new BrokerLink(this.#env, endpoint, options), usedAt: this.#env.clock.monotonic() };
   }
 
   #use(kept: Kept): BrokerLink {

@@ -9,18 +9,33 @@ import {
   retryBackoff,
   type TopicView,
 } from "@samsa/client-kernel";
-import { type ApiName, Apis } from "@samsa/protocol";
-import type { CallOptions, NodeApiVersions, RequestFor, ResponseOf } from "@samsa/wire";
+import { type ApiName, Apis, Errors, type MetadataResponse } from "@samsa/protocol";
+import {
+  type BrokerLink,
+  type CallOptions,
+  endpointText,
+  type NodeApiVersions,
+  type RequestFor,
+  type ResponseOf,
+} from "@samsa/wire";
 import { BrokerPool, type LinkUse } from "./broker-pool.ts";
-import type { ClusterSettings } from "./cluster-settings.ts";
+import { type ClusterSettings, CONTROLLER_ENDPOINTS } from "./cluster-settings.ts";
 import { type CoordinatorKind, Coordinators } from "./coordinators.ts";
 import { holding, pause, patiently, type Patience } from "./deadline.ts";
-import { isSecurityFailure, kafkaErrorOf } from "./failures.ts";
+import { isLastingFailure, isMisrouted, kafkaErrorOf } from "./failures.ts";
 
 /** Options of a call. */
 export interface ClusterCallOptions extends CallOptions {
   /** Connection to use; that of requests by default. */
   readonly use?: LinkUse;
+}
+
+/** Hears of the connections and requests of a client, for its metrics. */
+export interface CallObserver {
+  /** A connection was made. */
+  connected(): void;
+  /** A broker has answered a request after `tookMs`. */
+  answered(id: BrokerId, api: ApiName, response: object, tookMs: number): void;
 }
 
 /**
@@ -36,6 +51,8 @@ export class ClusterClient {
   readonly #backoff: ExponentialBackoff;
   /** Callbacks after each answer about metadata, and each failure to get one. */
   readonly #observers = new Set<() => void>();
+  /** At most one: a client serves one producer, consumer or admin. */
+  #callObserver: CallObserver | undefined;
   #timer: Timer | undefined;
   /** Why the last question about metadata failed. */
   #lastFailure: unknown;
@@ -47,7 +64,10 @@ export class ClusterClient {
     this.env = env;
     this.settings = settings;
     this.metadata = new MetadataState(settings);
-    this.#pool = new BrokerPool(env, settings);
+    this.#pool = new BrokerPool(env, settings, {
+      connected: () => this.#callObserver?.connected(),
+      clusterId: () => this.metadata.clusterId,
+    });
     this.#coordinators = new Coordinators(request => this.callAny("FindCoordinator", request));
     this.#backoff = new ExponentialBackoff(retryBackoff(settings));
   }
@@ -62,9 +82,9 @@ export class ClusterClient {
     return reason instanceof Error ? reason.message : undefined;
   }
 
-  /** Failure of TLS or SASL, because of which there is no metadata. */
-  get securityFailure(): KafkaError | undefined {
-    return isSecurityFailure(this.#lastFailure) ? this.#lastFailure : undefined;
+  /** Failure of TLS or SASL, or of the kind of the servers, because of which there is no metadata. */
+  get lastingFailure(): KafkaError | undefined {
+    return isLastingFailure(this.#lastFailure) ? this.#lastFailure : undefined;
   }
 
   /** Patience of a call without a timeout of its own (`default.api.timeout.ms`). */
@@ -94,9 +114,17 @@ export class ClusterClient {
     await this.#guarded(link.tell(api, request, options));
   }
 
-  /** Sends a request to the broker with the fewest requests in flight, once. Rejects with a `KafkaError`. */
+  /**
+   * Sends a request to the broker with the fewest requests in flight, or to the active controller if the client knows
+   * controllers only, once. Rejects with a `KafkaError`.
+   */
   async callAny<N extends ApiName>(api: N, request: RequestFor<N>, options: CallOptions = {}): Promise<ResponseOf<N>> {
     this.#checkOpen();
+    if (this.settings.nodes === "controllers") {
+      // Requests to controllers are few, and the active one may have changed.
+      await this.renewed(this.patience({ timeoutMs: this.settings.requestTimeoutMs }));
+      return this.call(this.metadata.controllerId, api, request, options);
+    }
     return this.#guarded(this.#pool.leastLoaded(this.metadata.brokers.values()).call(api, request, options));
   }
 
@@ -108,6 +136,7 @@ export class ClusterClient {
     options: ClusterCallOptions = {},
   ): Promise<ResponseOf<N>> {
     this.#checkOpen();
+    this.#checkBrokers("coordinators");
     const { id, host, port } = await this.#coordinators.find(kind, key);
     try {
       return await this.#callBroker(this.metadata.broker(id) ?? { id, host, port, rack: null }, api, request, options);
@@ -163,6 +192,7 @@ export class ClusterClient {
 
   /** Metadata of a topic: what is known, or what a broker says. Rejects if it does not exist when the patience ends. */
   async topic(name: string, patience: Patience): Promise<TopicView> {
+    this.#checkBrokers("partitions");
     this.metadata.use(name, this.env.clock.monotonic());
     const known = this.metadata.topic(name);
     if (known !== undefined) return known;
@@ -183,7 +213,7 @@ export class ClusterClient {
 
   /**
    * Connects to the first bootstrap server that answers. Rejects with BROKERS_UNREACHABLE, and the reason of each, if
-   * none does: for programs that rather say so than wait. A failure of TLS or SASL is told at once.
+   * none does: for programs that rather say so than wait. A failure that lasts is told at once.
    */
   async connect(): Promise<void> {
     const failures: KafkaError[] = [];
@@ -194,7 +224,7 @@ export class ClusterClient {
         return;
       } catch (error) {
         const failure = kafkaErrorOf(error);
-        if (!(failure instanceof KafkaError) || isSecurityFailure(failure)) throw failure;
+        if (!(failure instanceof KafkaError) || isLastingFailure(failure)) throw failure;
         failures.push(failure);
       }
     }
@@ -234,6 +264,11 @@ export class ClusterClient {
     return () => void this.#observers.delete(observer);
   }
 
+  /** Lets `observer` hear of connections and requests from now on. */
+  observeCalls(observer: CallObserver): void {
+    this.#callObserver = observer;
+  }
+
   /** Looks after the metadata: asks if something is due. To be called after `metadata.use` or `hold`. */
   wake(): void {
     this.#pump();
@@ -252,6 +287,13 @@ export class ClusterClient {
     if (this.#isClosed) throw new KafkaError("CLOSED", "the client is closed");
   }
 
+  /** Throws if the client knows controllers only. */
+  #checkBrokers(what: string): void {
+    if (this.settings.nodes === "brokers") return;
+    const error = Errors.UNSUPPORTED_ENDPOINT_TYPE;
+    throw new KafkaError(error.name, `${what} are known to brokers; this client knows controllers only`, { error });
+  }
+
   #brokerOf(id: BrokerId): BrokerView {
     this.#checkOpen();
     const broker = this.metadata.broker(id);
@@ -267,7 +309,11 @@ export class ClusterClient {
     options: ClusterCallOptions,
   ): Promise<ResponseOf<N>> {
     const link = this.#pool.link(broker, options.use ?? "requests");
-    return this.#guarded(link.call(api, request, options));
+    const { clock } = this.env;
+    const began = clock.monotonic();
+    const response = await this.#guarded(link.call(api, request, options));
+    this.#callObserver?.answered(broker.id, api, response, clock.monotonic() - began);
+    return response;
   }
 
   /** Turns a failure of the connection into a `KafkaError`. Leaders may have moved then. */
@@ -276,6 +322,7 @@ export class ClusterClient {
       return await call;
     } catch (error) {
       if (this.#isClosed) throw new KafkaError("CLOSED", "the client is closed", { cause: error });
+      if (isMisrouted(error)) this.metadata.requestRebootstrap();
       this.refresh();
       throw kafkaErrorOf(error);
     }
@@ -300,7 +347,7 @@ export class ClusterClient {
         const code = errorCode();
         if (this.#isClosed) reject(new KafkaError("CLOSED", "the client is closed"));
         else if (found !== undefined) resolve(found);
-        else if (this.#failures > failuresBefore && isSecurityFailure(this.#lastFailure)) reject(this.#lastFailure);
+        else if (this.#failures > failuresBefore && isLastingFailure(this.#lastFailure)) reject(this.#lastFailure);
         else if (code !== 0 && !KafkaError.of(code, about).retriable) reject(KafkaError.of(code, about));
       };
       const stop = this.observe(look);
@@ -338,14 +385,19 @@ export class ClusterClient {
   async #askMetadata({ topics }: MetadataQuestion): Promise<void> {
     const { env, metadata, settings } = this;
     try {
-      const response = await this.#pool.leastLoaded(metadata.brokers.values()).call("Metadata", {
-        topics: topics === null ? null : topics.map(name => ({ name })),
-        allowAutoTopicCreation: settings.allowAutoTopicCreation,
-      });
+      const link = this.#pool.leastLoaded(metadata.brokers.values());
+      const response =
+        settings.nodes === "controllers"
+          ? await controllersOf(link)
+          : await link.call("Metadata", {
+              topics: topics === null ? null : topics.map(name => ({ name })),
+              allowAutoTopicCreation: settings.allowAutoTopicCreation,
+            });
       metadata.received(response, env.clock.monotonic(), env.random.next());
       this.#pool.retain(metadata.brokers);
       this.#lastFailure = undefined;
     } catch (error) {
+      if (isMisrouted(error)) metadata.requestRebootstrap();
       this.#lastFailure = kafkaErrorOf(error);
       this.#failures++;
       metadata.failed(env.clock.monotonic(), env.random.next());
@@ -360,4 +412,18 @@ export class ClusterClient {
   #notify(): void {
     for (const observer of [...this.#observers]) observer();
   }
+}
+
+/** The controllers and the active one, as metadata. */
+async function controllersOf(link: BrokerLink): Promise<MetadataResponse> {
+  const answer = await link.call("DescribeCluster", {
+    includeClusterAuthorizedOperations: false,
+    endpointType: CONTROLLER_ENDPOINTS,
+  });
+  const { errorCode, throttleTimeMs, clusterId, controllerId, clusterAuthorizedOperations } = answer;
+  const isHere = errorCode === 0 && answer.endpointType !== CONTROLLER_ENDPOINTS;
+  const code = isHere ? Errors.MISMATCHED_ENDPOINT_TYPE.code : errorCode;
+  if (code !== 0) throw KafkaError.of(code, `the controllers at ${endpointText(link.endpoint)}`);
+  const brokers = answer.brokers.map(({ brokerId: nodeId, host, port, rack }) => ({ nodeId, host, port, rack }));
+  return { throttleTimeMs, clusterId, controllerId, clusterAuthorizedOperations, brokers, topics: [], errorCode: 0 };
 }

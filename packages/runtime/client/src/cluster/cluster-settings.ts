@@ -3,8 +3,10 @@ import type { Endpoint, Security } from "@samsa/wire";
 
 /** Settings of a `ClusterClient`; times are in ms. Names in the comments are Kafka's. */
 export interface ClusterSettings extends MetadataSettings {
-  /** `bootstrap.servers`; at least one. */
+  /** `bootstrap.servers`, or `bootstrap.controllers` if `nodes` says so; at least one. */
   readonly bootstrapServers: readonly Endpoint[];
+  /** Kind of the servers, and of the nodes that requests go to: controllers take those of administration only (KIP-919). */
+  readonly nodes: "brokers" | "controllers";
   /** `client.id`. */
   readonly clientId: string;
   /** `security.protocol`, `ssl.*` and `sasl.*`; clear text without authentication by default. */
@@ -19,6 +21,10 @@ export interface ClusterSettings extends MetadataSettings {
   readonly maxInFlight: number;
   /** `allow.auto.create.topics`: a broker may create a topic that is asked for. */
   readonly allowAutoTopicCreation: boolean;
+  /** `metadata.cluster.check.enable`: brokers check that a connection is for them, unless there is no rebootstrap (KIP-1242). */
+  readonly checkCluster: boolean;
+  /** `enable.metrics.push`: metrics go to brokers that subscribe to them (KIP-714). */
+  readonly pushMetrics: boolean;
   /** `reconnect.backoff.ms`. */
   readonly reconnectBackoffMs: number;
   /** `reconnect.backoff.max.ms`. */
@@ -31,8 +37,12 @@ export interface ClusterSettings extends MetadataSettings {
   readonly maxIdleConnectionMs: number;
 }
 
+/** Code of controllers in a question about endpoints (`EndpointType.CONTROLLER`). */
+export const CONTROLLER_ENDPOINTS = 2;
+
 /** Kafka's defaults of the settings that have one. */
 export const CLUSTER_DEFAULTS = {
+  nodes: "brokers",
   maxAgeMs: 300_000,
   maxIdleMs: 300_000,
   retryBackoffMs: 100,
@@ -42,6 +52,8 @@ export const CLUSTER_DEFAULTS = {
   apiTimeoutMs: 60_000,
   maxInFlight: 5,
   allowAutoTopicCreation: true,
+  checkCluster: true,
+  pushMetrics: true,
   reconnectBackoffMs: 50,
   reconnectBackoffMaxMs: 1000,
   setupTimeoutMs: 10_000,

@@ -159,8 +159,8 @@ export class EffectLoop<Effect extends { readonly type: string }> {
   /** Tells the application of topics that it may not read, or whose names cannot be, and of credentials that fail. */
   #checkTopics(): void {
     const source = this.#source;
-    const { metadata, securityFailure } = this.#client;
-    if (securityFailure !== undefined) source.raise(securityFailure);
+    const { metadata, lastingFailure } = this.#client;
+    if (lastingFailure !== undefined) source.raise(lastingFailure);
     for (const topic of new Set(source.assigned().map(one => one.topic))) {
       const code = metadata.topicError(topic);
       if (code === 0) continue;

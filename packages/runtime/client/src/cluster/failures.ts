@@ -6,6 +6,7 @@ const NAMES = {
   CONNECTION_FAILED: "BROKERS_UNREACHABLE",
   SETUP_TIMED_OUT: "BROKERS_UNREACHABLE",
   API_VERSIONS_REFUSED: "PROTOCOL_VIOLATION",
+  MISROUTED: "BROKERS_UNREACHABLE",
   REQUEST_TIMED_OUT: "TIMED_OUT",
   DISCONNECTED: "DISCONNECTED",
   INVALID_RECEIVE: "PROTOCOL_VIOLATION",
@@ -27,9 +28,10 @@ function isCoded(code: WireErrorCode): code is keyof typeof CODES {
   return Object.hasOwn(CODES, code);
 }
 
-/** Failures of security, which the next attempt does not mend (`AuthenticationException`). */
-const SECURITY_FAILURES: ReadonlySet<string> = new Set([
+/** Failures that the next attempt does not mend: of security (`AuthenticationException`), and servers of the wrong kind. */
+const LASTING_FAILURES: ReadonlySet<string> = new Set([
   ...["SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM", "ILLEGAL_SASL_STATE", "TLS_FAILED"],
+  ...["MISMATCHED_ENDPOINT_TYPE", "UNSUPPORTED_ENDPOINT_TYPE"],
 ]);
 
 /** Error of a client for a failure of a connection or of a request. Other errors, which are bugs, stay as they are. */
@@ -41,7 +43,12 @@ export function kafkaErrorOf(error: unknown): unknown {
   return new KafkaError(known.name, message, { cause: error, error: known });
 }
 
+/** True if a broker says that the client's metadata is wrong: its address belongs to another one (KIP-1242). */
+export function isMisrouted(error: unknown): boolean {
+  return error instanceof WireError && error.code === "MISROUTED";
+}
+
 /** True for an error that is told to all who wait for a broker, instead of another attempt. */
-export function isSecurityFailure(error: unknown): error is KafkaError {
-  return error instanceof KafkaError && SECURITY_FAILURES.has(error.name);
+export function isLastingFailure(error: unknown): error is KafkaError {
+  return error instanceof KafkaError && LASTING_FAILURES.has(error.name);
 }

@@ -8,6 +8,9 @@ export interface LoopStreamParts {
   readonly signal: CancelSignal | undefined;
   /** Called when the stream is over, once. */
   readonly closed: () => void;
+  /** Called when the application asks for a value, and when it gets one. */
+  readonly asked?: () => void;
+  readonly given?: () => void;
 }
 
 /** Values that the turns of a loop bring, one after the other. It is over after an error. */
@@ -32,9 +35,12 @@ export abstract class LoopStream<T> implements AsyncIterableIterator<T> {
     if (this.#isWaiting) {
       return Promise.reject(new KafkaError("ILLEGAL_STATE", "the next value is asked for twice at a time"));
     }
+    this.#parts.asked?.();
     try {
       const value = this.#poll();
-      return value === undefined ? this.#wait() : Promise.resolve({ value, done: false });
+      if (value === undefined) return this.#wait();
+      this.#parts.given?.();
+      return Promise.resolve({ value, done: false });
     } catch (error) {
       this.close();
       return Promise.reject(error);
@@ -77,7 +83,9 @@ export abstract class LoopStream<T> implements AsyncIterableIterator<T> {
       while (!this.#isOver) {
         await loop.changed({ deadline: Infinity, signal });
         const value = this.#poll();
-        if (value !== undefined) return { value, done: false };
+        if (value === undefined) continue;
+        this.#parts.given?.();
+        return { value, done: false };
       }
       return { value: undefined, done: true };
     } catch (error) {

@@ -35,6 +35,8 @@ export interface GroupParts {
   readonly lose: (partitions: readonly TopicPartition[]) => void;
   /** `client.rack`; empty: none. */
   readonly rackId: string;
+  /** A rebalance has ended, after so many milliseconds. */
+  readonly rebalanced: (ms: number) => void;
 }
 
 /** Most commits, or fetches of offsets, that wait at a time. */
@@ -63,6 +65,8 @@ export class ConsumerGroup {
   #commitTimer: Timer | undefined;
   #committing: Promise<void> | undefined;
   #isClosing = false;
+  /** Monotonic time of the first step of a rebalance under way, in ms. */
+  #rebalanceBegan: number | undefined;
 
   constructor(client: ClusterClient, settings: GroupSettings, parts: GroupParts) {
     if (settings.groupId === "") throw new KafkaError("INVALID_ARGUMENT", "the group id is empty");
@@ -230,23 +234,29 @@ export class ConsumerGroup {
     const { runtime, listener } = this.#parts;
     return {
       commit: async partitions => {
+        this.#rebalanceBegins();
         await this.#release(partitions);
         await this.#commitOrWarn(partitions, this.#client.patience());
       },
       revoke: async partitions => {
+        this.#rebalanceBegins();
         await this.#release(partitions);
         await this.#tell("revoked", partitions);
         this.#drop(partitions);
       },
       assign: async (partitions, added) => {
+        this.#rebalanceBegins();
         runtime.fetcher.assign(partitions, true);
         await this.#tell("assigned", added);
         runtime.fetcher.enable(added);
         runtime.loop.turn();
         this.#notify(() => listener.settled?.(partitions));
         // Offsets were committed before the rebalance.
-        this.#auto?.restart(this.#client.env.clock.monotonic());
+        const now = this.#client.env.clock.monotonic();
+        this.#auto?.restart(now);
         this.#commitLater();
+        this.#parts.rebalanced(now - (this.#rebalanceBegan ?? now));
+        this.#rebalanceBegan = undefined;
       },
       lost: async partitions => {
         this.#parts.lose(partitions);
@@ -266,6 +276,10 @@ export class ConsumerGroup {
       report: error => this.#client.env.logger.warn(error.message, { group: this.#settings.groupId }),
       fatal: error => runtime.loop.fail(error),
     };
+  }
+
+  #rebalanceBegins(): void {
+    this.#rebalanceBegan ??= this.#client.env.clock.monotonic();
   }
 
   /** Stops records of partitions, and waits until the application is done with those that it has. */

@@ -1,4 +1,4 @@
-import type { Int64, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
+import type { Int64, LeaderEpoch, Offset, PartitionIndex, Uuid } from "@samsa/base";
 import {
   type CommittedOffset,
   KafkaError,
@@ -16,6 +16,7 @@ import type { PartitionOutcomes } from "../admin/outcomes.ts";
 import { checkWhole } from "../cluster/checks.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
+import { TelemetryReporter } from "../telemetry/telemetry-reporter.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { GROUP_DEFAULTS, type GroupSettings, type RebalanceListener, type Subscription } from "./group-settings.ts";
 import { type ConsumerOptions, type ConsumerSettings, consumerSettings, fetchOptions } from "./consumer-settings.ts";
@@ -60,6 +61,7 @@ export class Consumer {
   readonly #settings: ConsumerSettings;
   readonly #runtime: FetchRuntime;
   readonly #group: ConsumerGroup | undefined;
+  readonly #telemetry: TelemetryReporter;
   #stream: BatchStream | undefined;
   #runner: RecordRunner | undefined;
 
@@ -72,6 +74,11 @@ export class Consumer {
     const committed = (partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> =>
       this.#ofGroup().beginnings(partitions);
     this.#runtime = new FetchRuntime(client, fetch, { committed: group && committed, moved });
+    this.#telemetry = new TelemetryReporter(client, {
+      domain: "consumer",
+      resource: () => this.#resource(group),
+      ...(group === undefined ? {} : { assigned: () => this.assignment().length }),
+    });
     this.#group =
       group &&
       new ConsumerGroup(
@@ -83,8 +90,29 @@ export class Consumer {
           isBusyWith: partitions => this.#isBusyWith(partitions),
           lose: partitions => this.#runner?.lose(partitions),
           rackId: this.#settings.rackId,
+          rebalanced: ms => this.#telemetry.metrics.rebalanced(ms, client.env.clock.monotonic()),
         },
       );
+  }
+
+  /** Attributes in the telemetry of the cluster (`ClientTelemetryProvider`). */
+  #resource({ groupId, instanceId }: NonNullable<ConsumerParts["group"]> = { groupId: "" }): Record<string, string> {
+    const { rackId } = this.#settings;
+    const { memberId } = this;
+    return {
+      ...(rackId === "" ? {} : { client_rack: rackId }),
+      ...(groupId === "" ? {} : { group_id: groupId }),
+      ...(instanceId === undefined || instanceId === null ? {} : { group_instance_id: instanceId }),
+      ...(memberId === undefined || memberId === "" ? {} : { group_member_id: memberId }),
+    };
+  }
+
+  /**
+   * Id of the consumer in the cluster's telemetry (KIP-714). Waits until a broker gives it; rejects with ILLEGAL_STATE if
+   * there is no telemetry.
+   */
+  clientInstanceId(bounds?: CallBounds): Promise<Uuid> {
+    return this.#telemetry.clientInstanceId(this.#client.patience(bounds));
   }
 
   // Group
@@ -170,13 +198,16 @@ export class Consumer {
     this.#runtime.loop.turn();
   }
 
-  #open(options: Omit<BatchStreamOptions, "progressed">): BatchStream {
+  #open(options: Omit<BatchStreamOptions, "progressed" | "waits">): BatchStream {
     this.#checkOpen();
     const { max } = options;
     if (this.#stream !== undefined) throw new KafkaError("ILLEGAL_STATE", "another stream of this consumer is open");
     checkWhole("max", max, 1);
     const progressed = (): void => this.#group?.progressed();
-    const stream = new BatchStream(this.#runtime, { ...options, progressed }, () => {
+    const { metrics } = this.#telemetry;
+    const { clock } = this.#client.env;
+    const waits = { asked: () => metrics.asked(clock.monotonic()), given: () => metrics.given(clock.monotonic()) };
+    const stream = new BatchStream(this.#runtime, { ...options, progressed, waits }, () => {
       if (this.#stream === stream) this.#stream = undefined;
     });
     this.#stream = stream;
@@ -331,6 +362,7 @@ export class Consumer {
     const patience = this.#client.patience({ timeoutMs, signal });
     await this.#group?.close(leave, patience);
     await this.#runtime.close(patience);
+    await this.#telemetry.close();
   }
 
   #offsetsAt(

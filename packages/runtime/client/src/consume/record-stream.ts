@@ -22,6 +22,8 @@ export interface BatchStreamOptions {
   readonly isHeld: (place: TopicPartition) => boolean;
   /** Called when the application asks for records. */
   readonly progressed: () => void;
+  /** Hears of the application's waits for batches. */
+  readonly waits: { asked(): void; given(): void };
 }
 
 /** Batches of all assigned partitions, by turns. One stream of a consumer is open at a time. */
@@ -32,7 +34,8 @@ export class BatchStream extends LoopStream<ConsumedBatch> {
 
   /** Calls `closed` when the stream is over, once. */
   constructor(runtime: FetchRuntime, options: BatchStreamOptions, closed: () => void) {
-    super({ loop: runtime.loop, signal: options.signal, closed });
+    const { waits, signal } = options;
+    super({ loop: runtime.loop, signal, closed, asked: () => waits.asked(), given: () => waits.given() });
     this.#runtime = runtime;
     this.#options = options;
   }

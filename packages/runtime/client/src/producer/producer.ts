@@ -1,4 +1,4 @@
-import { type PartitionIndex, type Timer } from "@samsa/base";
+import { type PartitionIndex, type Timer, type Uuid } from "@samsa/base";
 import {
   APPEND,
   type Delivery,
@@ -14,6 +14,7 @@ import {
 import { Alarm } from "../cluster/alarm.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { type CancelSignal, patiently } from "../cluster/deadline.ts";
+import { TelemetryReporter } from "../telemetry/telemetry-reporter.ts";
 import { BlockedSends } from "./blocked-sends.ts";
 import { ProducerCalls } from "./producer-calls.ts";
 import type { Acknowledge, BatchResult, LostRecords, ProducerRecord, RecordMetadata } from "./records.ts";
@@ -48,6 +49,7 @@ export class Producer {
   readonly #client: ClusterClient;
   readonly #core: ProducerCore<Ticket>;
   readonly #calls: ProducerCalls;
+  readonly #telemetry: TelemetryReporter;
   readonly #blocked: BlockedSends;
   readonly #maxBlockMs: number;
   readonly #onLost: (lost: LostRecords) => void;
@@ -85,6 +87,9 @@ export class Producer {
     const tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
     this.#core = new ProducerCore({ settings: this.settings, cluster: client.metadata, tools, seed });
     this.#calls = new ProducerCalls(client, this.#core, () => this.#schedule());
+    const { transactionalId } = this.settings;
+    const resource = transactionalId === null ? {} : { transactional_id: transactionalId };
+    this.#telemetry = new TelemetryReporter(client, { domain: "producer", resource: () => resource });
     this.#blocked = new BlockedSends(env);
     this.#alarm = new Alarm(env, () => this.#schedule());
     this.#stopObserving = client.observe(() => this.#metadataChanged());
@@ -97,6 +102,14 @@ export class Producer {
   /** Records that were given to the producer and have not ended: their outcome is unknown. */
   get unsent(): number {
     return this.#taken + this.#waiting;
+  }
+
+  /**
+   * Id of the producer in the cluster's telemetry (KIP-714). Waits until a broker gives it; rejects with ILLEGAL_STATE if
+   * there is no telemetry.
+   */
+  clientInstanceId(options: OperationOptions = {}): Promise<Uuid> {
+    return this.#telemetry.clientInstanceId(this.#client.patience(options));
   }
 
   // Records
@@ -385,6 +398,7 @@ export class Producer {
         if (effect.failure !== undefined) this.#lost(effect, effect.failure.error);
         return;
       case "produce":
+        for (const ms of effect.queuedMs) this.#telemetry.metrics.queued(ms, this.#now);
         this.#calls.produce(effect).catch(this.#report);
         return;
       case "transaction":
@@ -533,6 +547,7 @@ export class Producer {
     this.#poll();
     this.#isFull = true;
     this.#release();
+    await this.#telemetry.close();
   }
 }
 

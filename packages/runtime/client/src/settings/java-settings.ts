@@ -109,12 +109,20 @@ const ROWS: Readonly<Record<string, Row>> = {
     const endpoints = parseEndpoints(String(value));
     client.bootstrapServers = endpoints ?? refuse(`bootstrap.servers wants host:port, not "${String(value)}"`);
   }),
+  "bootstrap.controllers": row({ type: "string", default: null, doc: "client.nodes" }, ({ client }, value) => {
+    const endpoints = parseEndpoints(String(value));
+    if (client.bootstrapServers !== undefined)
+      refuse("there are bootstrap.servers and bootstrap.controllers: give one of them");
+    client.bootstrapServers = endpoints ?? refuse(`bootstrap.controllers wants host:port, not "${String(value)}"`);
+    client.nodes = "controllers";
+  }),
   "client.id": text("client.clientId"),
   "request.timeout.ms": whole(1, "client.requestTimeoutMs"),
   "default.api.timeout.ms": whole(0, "client.apiTimeoutMs"),
   "metadata.max.age.ms": whole(0, "client.maxAgeMs"),
   "metadata.max.idle.ms": whole(0, "client.maxIdleMs"),
   "metadata.recovery.rebootstrap.trigger.ms": whole(0, "client.rebootstrapTriggerMs"),
+  "metadata.cluster.check.enable": flag("client.checkCluster"),
   "metadata.recovery.strategy": row(
     { type: "string", default: null, oneOf: ["none", "rebootstrap"], doc: "client.rebootstrapTriggerMs" },
     ({ client }, value) => {
@@ -122,6 +130,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     },
   ),
   "allow.auto.create.topics": flag("client.allowAutoTopicCreation"),
+  "enable.metrics.push": flag("client.pushMetrics"),
   "reconnect.backoff.ms": whole(0, "client.reconnectBackoffMs"),
   "reconnect.backoff.max.ms": whole(0, "client.reconnectBackoffMaxMs"),
   "socket.connection.setup.timeout.ms": whole(0, "client.setupTimeoutMs"),

@@ -1,4 +1,4 @@
-import { ignored, randomUuid, type Timer } from "@samsa/base";
+import { ignored, randomUuid, type Timer, type Uuid } from "@samsa/base";
 import {
   type AcknowledgeType,
   KafkaError,
@@ -11,6 +11,7 @@ import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { type CancelSignal, patiently, type Patience } from "../cluster/deadline.ts";
 import type { CallBounds } from "../consume/consumer.ts";
 import { Membership, type MembershipSteps } from "../consume/membership.ts";
+import { TelemetryReporter } from "../telemetry/telemetry-reporter.ts";
 import type { ShareRecord } from "./share-record.ts";
 import { type ShareHandler, ShareRunner, type ShareRunOptions } from "./share-runner.ts";
 import { type Acknowledged, ShareRuntime } from "./share-runtime.ts";
@@ -48,6 +49,7 @@ export class ShareConsumer {
   readonly #client: ClusterClient;
   readonly #settings: ShareConsumerSettings;
   readonly #runtime: ShareRuntime;
+  readonly #telemetry: TelemetryReporter;
   #membership: Membership | undefined;
   #starting: Promise<Membership> | undefined;
   #hurryTimer: Timer | undefined;
@@ -64,6 +66,18 @@ export class ShareConsumer {
       parts;
     const fetch = shareFetchOptions(this.#settings, this.memberId, client);
     this.#runtime = new ShareRuntime(client, fetch, { acknowledged, unreadable });
+    const { groupId, rackId } = this.#settings;
+    const rack = rackId === "" ? {} : { client_rack: rackId };
+    const resource = { ...rack, group_id: groupId, group_member_id: this.memberId };
+    this.#telemetry = new TelemetryReporter(client, { domain: "consumer.share", resource: () => resource });
+  }
+
+  /**
+   * Id of the consumer in the cluster's telemetry (KIP-714). Waits until a broker gives it; rejects with ILLEGAL_STATE if
+   * there is no telemetry.
+   */
+  clientInstanceId(bounds?: CallBounds): Promise<Uuid> {
+    return this.#telemetry.clientInstanceId(this.#client.patience(bounds));
   }
 
   /** Joins the group with topics, or changes them. Rejects with UNSUPPORTED_VERSION if the cluster has no share groups. */
@@ -172,6 +186,7 @@ export class ShareConsumer {
     await this.#endRun(patience).catch(ignored("handlers that take longer lose their records"));
     await this.#runtime.close(patience);
     await this.#membership?.leave("default", patience);
+    await this.#telemetry.close();
   }
 
   #endRun(patience: Patience): Promise<void> {

@@ -38,6 +38,8 @@ const CLIENT_OPTIONS: Readonly<Record<string, string>> = {
   maxAgeMs: "metadataMaxAgeMs",
   allowAutoTopicCreation: "allowAutoTopicCreation",
   security: "ssl`, `sasl",
+  nodes: "bootstrapControllers",
+  pushMetrics: "pushMetrics",
 };
 
 /** Values that differ from the defaults, and where they go. */
@@ -53,6 +55,7 @@ const VALUES: readonly [name: string, value: string, part: keyof JavaSettings, t
       ],
     },
   ],
+  ["bootstrap.controllers", "a:1", "client", { nodes: "controllers", bootstrapServers: [{ host: "a", port: 1 }] }],
   ["client.id", "shop", "client", { clientId: "shop" }],
   ["request.timeout.ms", "1", "client", { requestTimeoutMs: 1 }],
   ["default.api.timeout.ms", "2", "client", { apiTimeoutMs: 2 }],
@@ -61,6 +64,8 @@ const VALUES: readonly [name: string, value: string, part: keyof JavaSettings, t
   ["metadata.recovery.rebootstrap.trigger.ms", "5", "client", { rebootstrapTriggerMs: 5 }],
   ["metadata.recovery.strategy", "none", "client", { rebootstrapTriggerMs: undefined }],
   ["allow.auto.create.topics", "false", "client", { allowAutoTopicCreation: false }],
+  ["enable.metrics.push", "false", "client", { pushMetrics: false }],
+  ["metadata.cluster.check.enable", "false", "client", { checkCluster: false }],
   ["reconnect.backoff.ms", "6", "client", { reconnectBackoffMs: 6 }],
   ["reconnect.backoff.max.ms", "7", "client", { reconnectBackoffMaxMs: 7 }],
   ["socket.connection.setup.timeout.ms", "8", "client", { setupTimeoutMs: 8 }],
@@ -152,6 +157,10 @@ test("the page lists every name, and where it goes", () => {
 });
 
 test.each([
+  [
+    { "bootstrap.servers": "a:1", "bootstrap.controllers": "b:1" },
+    "there are bootstrap.servers and bootstrap.controllers: give one of them",
+  ],
   [{ "linger.ns": "5" }, "there is no setting linger.ns; did you mean linger.ms?"],
   [{ "sasl.mechanisms": "PLAIN" }, "there is no setting sasl.mechanisms; did you mean sasl.mechanism?"],
   [{ "nothing.like.it": "5" }, "there is no setting nothing.like.it"],

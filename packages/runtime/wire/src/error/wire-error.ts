@@ -18,6 +18,8 @@ export type WireErrorCode =
   | "SETUP_TIMED_OUT"
   /** The peer does not tell its API versions. */
   | "API_VERSIONS_REFUSED"
+  /** The peer is another broker than the expected one, or of another cluster (REBOOTSTRAP_REQUIRED, KIP-1242). */
+  | "MISROUTED"
   /** No reply in time (`TimeoutException`). The peer may have acted on the request. */
   | "REQUEST_TIMED_OUT"
   /** The connection was lost (`DisconnectException`). The peer may have acted on the requests in flight. */

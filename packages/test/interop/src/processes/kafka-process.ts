@@ -17,6 +17,8 @@ interface KafkaOptions {
   readonly listeners?: readonly string[];
   /** Options of the Java machine. */
   readonly jvm?: readonly string[];
+  /** Runs it, perhaps with classes of ours; with Kafka's alone by default. */
+  readonly java?: Java;
 }
 
 interface Place {
@@ -77,9 +79,9 @@ export class KafkaProcess implements BrokerProcess {
   static async start(
     voters: "fixed" | "changing" = "fixed",
     settings: readonly string[] = [],
-    { listeners = [], jvm = [] }: KafkaOptions = {},
+    { listeners = [], jvm = [], java: own }: KafkaOptions = {},
   ): Promise<KafkaProcess> {
-    const java = await findJava();
+    const java = own ?? (await findJava());
     if (java instanceof Missing) throw new Error(java.reason);
     const home = mkdtempSync(join(tmpdir(), "kafka-interop-"));
     const [port, controller] = [await freePort(), await freePort()];
@@ -92,8 +94,8 @@ export class KafkaProcess implements BrokerProcess {
     try {
       const file = join(home, "server.properties");
       // The last value of a setting counts.
-      const own = properties({ directory, quorum, port, controller }, listeners);
-      writeFileSync(file, `${own}${settings.join("\n")}\n`);
+      const first = properties({ directory, quorum, port, controller }, listeners);
+      writeFileSync(file, `${first}${settings.join("\n")}\n`);
       const how = voters === "fixed" ? [] : ["--standalone"];
       const format = java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", file, ...how);
       await run(format.command, format.args);

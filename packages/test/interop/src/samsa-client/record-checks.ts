@@ -2,10 +2,12 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { string } from "@samsa/client";
+import { nodeEnv } from "@samsa/node";
+import { BrokerConnection, parseEndpoints, WireError } from "@samsa/wire";
 import { CODECS } from "../judges/codecs.ts";
 import { Missing } from "../processes/runtimes.ts";
 import { equal } from "../walks/walk.ts";
-import { type ClientCheck, createTopic, fromBeginning, runTool, type Stage, take } from "./stage.ts";
+import { type ClientCheck, createTopic, fromBeginning, runTool, SILENT, type Stage, take } from "./stage.ts";
 
 const CODES = [0, 1, 2, 3, 4] as const;
 const EACH = 40;
@@ -187,6 +189,29 @@ async function byTime(stage: Stage): Promise<void> {
   equal("first", (await take(consumer, 1))[0]?.value, "5000");
 }
 
+/** Connects as to a broker, and returns the code of the failure; undefined: there is none. */
+async function connectAs(server: string, expected: { clusterId: string; nodeId: number }): Promise<string | undefined> {
+  const software = { name: "samsa-client", version: "0" };
+  const [endpoint] = parseEndpoints(server) ?? [];
+  if (endpoint === undefined) throw new Error(`${server} is an address`);
+  try {
+    const options = { clientId: "misrouted", software, expected: () => expected };
+    (await BrokerConnection.connect(nodeEnv({ logger: SILENT }), endpoint, options)).close();
+    return undefined;
+  } catch (error) {
+    return error instanceof WireError ? error.code : String(error);
+  }
+}
+
+async function misrouted({ client, broker }: Stage): Promise<void> {
+  const { clusterId, nodes } = await client.admin().cluster.describe();
+  const nodeId = nodes[0]?.id ?? -1;
+  const { server } = broker;
+  equal("the right broker", await connectAs(server, { clusterId, nodeId }), undefined);
+  equal("another broker", await connectAs(server, { clusterId, nodeId: nodeId + 1 }), "MISROUTED");
+  equal("another cluster", await connectAs(server, { clusterId: "another", nodeId }), "MISROUTED");
+}
+
 /** Checks of records that are written and read. */
 export const RECORD_CHECKS: readonly ClientCheck[] = [
   { name: "every codec is written and read back", run: everyCodec },
@@ -194,6 +219,7 @@ export const RECORD_CHECKS: readonly ClientCheck[] = [
   { name: "Kafka's reader of log segments reads every codec", run: dumpReads },
   { name: "keys have the partitions of Java's producer", run: sameOfKeys },
   { name: "offsets are found by time", run: byTime },
+  { name: "a broker notices connections that are for another one", run: misrouted },
   { name: "each record once, in order, across a broker's restart", run: stage => restart(stage, "stop") },
   { name: "each record once, in order, across a broker's crash", run: stage => restart(stage, "kill") },
 ];

@@ -7,6 +7,9 @@ import { type Java, Missing } from "../processes/runtimes.ts";
 const TAKE_MS = 20_000;
 const TOOLS = "org.apache.kafka.tools";
 
+/** Log of clients whose warnings are expected. */
+export const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
 /** A check's parts: a broker, a client of it, and Kafka's programs. */
 export interface Stage {
   readonly vendor: "Apache Kafka" | "Samsa";

@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { KafkaClient, string, type TypedConsumer, type TypedProducer } from "@samsa/client";
 import type { MixedCluster } from "../cluster/mixed-cluster.ts";
 import type { Vendor } from "../cluster/mixed-node.ts";
-import { fromBeginning } from "../samsa-client/stage.ts";
+import { fromBeginning, SILENT } from "../samsa-client/stage.ts";
 import { oneVendor } from "./cluster-kinds.ts";
 import { createTopic, type Stage, trial } from "./cluster-trials.ts";
 import type { Trial } from "./scoreboard.ts";
@@ -21,7 +21,6 @@ const AWAY_MS = 1000;
 /** Nodes that must have been away before the load ends. */
 const FAULTS = 4;
 const READ_MS = 60_000;
-const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Value of a record: its number within its partition, in 100 characters. */
 const valueOf = (index: number): string => String(Math.floor(index / PARTITIONS)).padStart(100, "0");

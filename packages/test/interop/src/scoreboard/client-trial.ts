@@ -12,16 +12,21 @@ import { ADMIN_CHECKS } from "../samsa-client/admin-checks.ts";
 import { GROUP_CHECKS } from "../samsa-client/group-checks.ts";
 import { RECORD_CHECKS } from "../samsa-client/record-checks.ts";
 import { SHARE_CHECKS, SHARE_SETTINGS } from "../samsa-client/share-checks.ts";
-import type { ClientCheck, Stage } from "../samsa-client/stage.ts";
+import { type ClientCheck, SILENT, type Stage } from "../samsa-client/stage.ts";
 import { SecuredBroker } from "../samsa-client/secured-broker.ts";
 import { SECURITY_CHECKS } from "../samsa-client/security-checks.ts";
+import {
+  kafkaWithTelemetry,
+  samsaWithTelemetry,
+  TELEMETRY_CHECKS,
+  type TelemetryBroker,
+} from "../samsa-client/telemetry-checks.ts";
 import { TRANSACTION_CHECKS } from "../samsa-client/transaction-checks.ts";
 
 const NAME = "samsa-client";
 /** Longest time of a check, in ms. */
 const CHECK_MS = 40_000;
 const CHECKS = [...RECORD_CHECKS, ...TRANSACTION_CHECKS, ...GROUP_CHECKS, ...SHARE_CHECKS, ...ADMIN_CHECKS];
-const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Runs a check; an error, or no end in time, is a failure. */
 async function runClientCheck(full: string, body: () => ReturnType<ClientCheck["run"]>): Promise<Check> {
@@ -85,6 +90,32 @@ async function securityChecks(java: Java | Missing): Promise<Check[]> {
   }
 }
 
+/** Checks of telemetry, each vendor on a broker that wants metrics. */
+async function telemetryChecks(java: Java | Missing): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const [vendor, start] of [
+    ["Apache Kafka", kafkaWithTelemetry],
+    ["Samsa", samsaWithTelemetry],
+  ] as const) {
+    if (vendor === "Apache Kafka" && java instanceof Missing) {
+      checks.push(whole(`${vendor}: telemetry`, "skipped", java.reason));
+      continue;
+    }
+    let where: TelemetryBroker | undefined;
+    try {
+      const broker = (where = await start());
+      for (const { name, run } of TELEMETRY_CHECKS) {
+        checks.push(await runClientCheck(`${vendor}: telemetry: ${name}`, () => run(broker)));
+      }
+    } catch (error) {
+      checks.push(whole(`${vendor}: telemetry`, "failed", error));
+    } finally {
+      await where?.dispose();
+    }
+  }
+  return checks;
+}
+
 function version(): string {
   const entry = dirname(fileURLToPath(import.meta.resolve("@samsa/client")));
   return (JSON.parse(readFileSync(join(entry, "../package.json"), "utf8")) as { version: string }).version;
@@ -98,6 +129,7 @@ export const CLIENT_TRIAL: Trial = {
     // Both vendors at once: Java's programs take most of the time to start.
     const found = await Promise.all([checksOn("Apache Kafka", java), checksOn("Samsa", java)]);
     const security = await securityChecks(java);
-    return { judge: NAME, version: version(), checks: [...found.flat(), ...security] };
+    const telemetry = await telemetryChecks(java);
+    return { judge: NAME, version: version(), checks: [...found.flat(), ...security, ...telemetry] };
   },
 };

@@ -3,12 +3,15 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { entryAt } from "@samsa/base";
+import { KafkaClient } from "@samsa/client";
 import type { MixedCluster } from "../cluster/mixed-cluster.ts";
 import { segmentsHash } from "../cluster/segments.ts";
 import { startCopier } from "../judges/copier.ts";
 import { VerifiableJudge } from "../judges/java-judges.ts";
 import { Child } from "../processes/child.ts";
 import { until } from "../processes/until.ts";
+import { SILENT } from "../samsa-client/stage.ts";
+import { equal } from "../walks/walk.ts";
 import { type Kind, MIXED_KINDS, SAMSA_ALONE } from "./cluster-kinds.ts";
 import { clusterTools } from "./cluster-tools.ts";
 import { createTopic, type Stage, trial, underLoad } from "./cluster-trials.ts";
@@ -51,6 +54,15 @@ async function expectNoFault({ cluster, step }: Stage): Promise<void> {
   });
 }
 
+/** Asks the controllers of what they know, through one that may not be the active one (KIP-919). */
+async function seesControllers({ controllers }: MixedCluster, kind: Kind): Promise<void> {
+  await using client = new KafkaClient({ bootstrapControllers: controllers, logger: SILENT });
+  const { cluster } = client.admin();
+  const { nodes, controllerId } = await cluster.describe();
+  equal("controllers", nodes.map(({ id }) => id).toSorted(), kind.controllers.toSorted());
+  equal("the leader", (await cluster.describeQuorum()).leaderId, controllerId);
+}
+
 function tools(kind: Kind): Trial {
   const name = named("Kafka's tools", kind);
   const tool = clusterTools(name, kind);
@@ -67,6 +79,7 @@ function tools(kind: Kind): Trial {
         const places = { server, controllers, directory, node: String(a), file: join(home, "file"), snapshot };
         checks.push(await runCheck(java, tool, check, places));
       }
+      await step("our client sees the controllers, with no broker's address", () => seesControllers(cluster, kind));
       const replicas = [
         [c, a],
         [a, b, c],

@@ -69,6 +69,11 @@ export class SimCluster {
     return [1, 2, 3].map(id => ({ host: `n${id}`, port: PORT }));
   }
 
+  /** Endpoints of the controllers. */
+  get controllers(): { readonly host: string; readonly port: number }[] {
+    return [{ host: `n${CONTROLLER_ID}`, port: PORT }];
+  }
+
   /** Starts all nodes; the brokers are unfenced then. */
   async startAll(): Promise<void> {
     await Promise.all([CONTROLLER_ID, 1, 2, 3].map(id => this.start(id)));
