@@ -120,10 +120,8 @@ async function leaders(client: ClusterClient, names: readonly string[], timeout:
 }
 
 export async function deleteTopics(client: ClusterClient, topics: readonly string[], timeout = TIMEOUT): Promise<void> {
-  const outcomes = await new Runtime(client).topics.delete(topics, {
-    timeoutMs: Math.max(timeout, client.settings.apiTimeoutMs),
-  });
-  for (const [, outcome] of outcomes) if (outcome instanceof KafkaError) throw outcome;
+  const timeoutMs = Math.max(timeout, client.settings.apiTimeoutMs);
+  (await new Runtime(client).topics.delete(topics, { timeoutMs })).orThrow();
 }
 
 export async function createPartitions(
