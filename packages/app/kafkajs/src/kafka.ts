@@ -10,6 +10,7 @@ import type { RunParts } from "./consumer/run.ts";
 import { type Consumer, type ConsumerConfig, consumerEvents } from "./consumer/types.ts";
 import { KafkaJSNonRetriableError, KafkaJSNotImplemented } from "./error/errors.ts";
 import { Emitter } from "./events/emitter.ts";
+import { requestEvents } from "./events/network.ts";
 import { consoleLog, createLogger, type Logger } from "./log/logger.ts";
 import { Partitioners } from "./producer/partitioners.ts";
 import { KafkaJSProducer } from "./producer/producer.ts";
@@ -88,10 +89,11 @@ export class Kafka {
     if (idempotent && retry.retries < 1) {
       throw new KafkaJSNonRetriableError("Idempotent producer must allow retries to protect against transient errors");
     }
-    const cluster = this.#cluster({ ...choicesOf(config), retry });
+    const emitter = new Emitter("producer", producerEvents, logger);
+    const cluster = this.#cluster({ ...choicesOf(config), retry, observer: requestEvents(producerEvents, emitter) });
     return new KafkaJSProducer({
-      ...{ cluster, logger, committed: this.#committed, idempotent, transactionalId, partitioner: createPartitioner() },
-      emitter: new Emitter("producer", producerEvents, logger),
+      ...{ cluster, logger, emitter, committed: this.#committed, idempotent, transactionalId },
+      partitioner: createPartitioner(),
       options: producerOptions(config, retry, this.#config.requestTimeout),
     });
   }
@@ -104,10 +106,10 @@ export class Kafka {
     }
     const logger = this.#logger.namespace("Consumer");
     const retry = this.#retry(given);
+    const emitter = new Emitter("consumer", consumerEvents, logger);
+    const cluster = this.#cluster({ ...choicesOf(config), retry, observer: requestEvents(consumerEvents, emitter) });
     return new KafkaJSConsumer({
-      ...{ cluster: this.#cluster({ ...choicesOf(config), retry }), logger },
-      ...{ committed: this.#committed, metadataMaxAge },
-      emitter: new Emitter("consumer", consumerEvents, logger),
+      ...{ cluster, logger, emitter, committed: this.#committed, metadataMaxAge },
       group: groupSettings(config),
       options: consumerOptions(config),
       restartOnFailure: given?.restartOnFailure ?? this.#config.retry?.restartOnFailure,
@@ -118,8 +120,10 @@ export class Kafka {
     checkNames("admin", config);
     const logger = this.#logger.namespace("Admin");
     const retry = this.#retry(config.retry);
-    const cluster = this.#cluster({ retry, allowAutoTopicCreation: false });
-    return new KafkaJSAdmin({ cluster, logger, emitter: new Emitter("admin", adminEvents, logger) });
+    const emitter = new Emitter("admin", adminEvents, logger);
+    const observer = requestEvents(adminEvents, emitter);
+    const cluster = this.#cluster({ retry, allowAutoTopicCreation: false, observer });
+    return new KafkaJSAdmin({ cluster, logger, emitter });
   }
 
   logger(): Logger {

@@ -2,7 +2,7 @@ import { VERSION } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
 import { CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
-import { type Endpoint, parseEndpoints, type Security } from "@samsa/wire";
+import { type Endpoint, parseEndpoints, type RequestObserver, type Security } from "@samsa/wire";
 import { kafkaJSError } from "../error/convert.ts";
 import { KafkaJSError, KafkaJSNonRetriableError, KafkaJSNumberOfRetriesExceeded } from "../error/errors.ts";
 import type { Logger } from "../log/logger.ts";
@@ -31,6 +31,7 @@ export interface ConnectionChoices {
   readonly metadataMaxAge?: number | undefined;
   readonly allowAutoTopicCreation?: boolean | undefined;
   readonly maxInFlightRequests?: number | null | undefined;
+  readonly observer: RequestObserver;
 }
 
 /** Settings of the client below for those of KafkaJS. */
@@ -43,11 +44,11 @@ export function clusterSettings(
   checkTime("metadataMaxAge", choices.metadataMaxAge);
   const { connectionTimeout = CONNECTION_TIMEOUT, authenticationTimeout = AUTHENTICATION_TIMEOUT } = config;
   const { requestTimeout = REQUEST_TIMEOUT, enforceRequestTimeout = true, clientId = "kafkajs" } = config;
-  const { retry, metadataMaxAge, allowAutoTopicCreation = true, maxInFlightRequests } = choices;
+  const { observer, retry, metadataMaxAge, allowAutoTopicCreation = true, maxInFlightRequests } = choices;
   const setupTimeoutMs = connectionTimeout + (security.sasl === undefined ? 0 : authenticationTimeout);
   return {
     ...CLUSTER_DEFAULTS,
-    ...{ clientId, security, allowAutoTopicCreation, setupTimeoutMs, setupTimeoutMaxMs: setupTimeoutMs },
+    ...{ clientId, security, observer, allowAutoTopicCreation, setupTimeoutMs, setupTimeoutMaxMs: setupTimeoutMs },
     requestTimeoutMs: enforceRequestTimeout ? requestTimeout : MAX_INT,
     // The time that the attempts of KafkaJS wait, and some for the last of them.
     apiTimeoutMs: Math.min(MAX_INT, budgetOf(retry) + connectionTimeout),

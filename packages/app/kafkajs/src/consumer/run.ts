@@ -5,6 +5,7 @@ import { byTopic, KafkaError, partitionKey } from "@samsa/client-kernel";
 import {
   type ClusterClient,
   Consumer as Runtime,
+  type ConsumerObserver,
   type ConsumerOptions,
   type ConsumerParts,
   type GroupSettings,
@@ -180,6 +181,7 @@ export class Run {
     const { emitter, group } = this.#parts;
     return {
       group: { ...group, autoCommit: false },
+      observer: this.#observer(),
       listener: {
         revoking: partitions => {
           this.#joinsSince = performance.now();
@@ -196,6 +198,26 @@ export class Run {
         },
         assigned: partitions => this.#assigned(partitions),
         settled: partitions => this.#join(partitions),
+      },
+    };
+  }
+
+  /** Tells of heartbeats and of fetches by events. */
+  #observer(): ConsumerObserver {
+    const { emitter, group } = this.#parts;
+    const { HEARTBEAT, FETCH_START, FETCH } = consumerEvents;
+    return {
+      get isListening() {
+        return emitter.hears(HEARTBEAT, FETCH_START, FETCH);
+      },
+      heartbeat: () => {
+        if (this.#consumer === undefined) return;
+        const { memberId, generationId: groupGenerationId } = this.#consumer.groupMembership;
+        emitter.emit(HEARTBEAT, { groupId: group.groupId, memberId, groupGenerationId });
+      },
+      fetchStarted: nodeId => emitter.emit(FETCH_START, { nodeId }),
+      fetchEnded: (nodeId, durationMs, numberOfBatches) => {
+        emitter.emit(FETCH, { numberOfBatches, duration: Math.round(durationMs), nodeId });
       },
     };
   }

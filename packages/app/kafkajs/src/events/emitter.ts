@@ -14,11 +14,8 @@ export interface InstrumentationEvent<T> {
 /** Ends the calls of a listener; the parameter is the name of the event. */
 export type RemoveInstrumentationEventListener<Name extends string = string> = (() => void) & { readonly event?: Name };
 
-/** Events of `consumer` and the like that have names and are never told. */
-const UNTOLD: readonly string[] = [
-  ...["network.request", "network.request_timeout", "network.request_queue_size"],
-  ...["heartbeat", "fetch", "fetch_start", "received_unsubscribed_topics"],
-];
+/** Events that have names and are never told: the assignors give a member partitions of its own topics only. */
+const UNTOLD: readonly string[] = ["consumer.received_unsubscribed_topics"];
 
 /** Events of one producer, consumer or admin, by the names that it has. */
 export class Emitter {
@@ -28,7 +25,7 @@ export class Emitter {
   readonly #logger: Logger;
   #nextId = 0;
 
-  /** `owner` is the word for the one whose events they are, as in `consumer.events`; all their names begin with it. */
+  /** `owner` is the word for the one whose events they are, as in `consumer.events`. */
   constructor(owner: string, names: Readonly<Record<string, string>>, logger: Logger) {
     this.#owner = owner;
     this.#names = names;
@@ -37,8 +34,13 @@ export class Emitter {
     this.#emitter.setMaxListeners(0);
   }
 
+  /** True if somebody listens to one of these events. */
+  hears(...names: readonly string[]): boolean {
+    return names.some(name => this.#emitter.listenerCount(name) > 0);
+  }
+
   emit(name: string, payload: unknown): void {
-    if (this.#emitter.listenerCount(name) === 0) return;
+    if (!this.hears(name)) return;
     const event = { id: this.#nextId++, type: name, timestamp: Date.now(), payload };
     this.#emitter.emit(name, event);
   }
@@ -49,8 +51,7 @@ export class Emitter {
       const names = Object.keys(this.#names).map(key => `${this.#owner}.events.${key}`);
       throw new KafkaJSNonRetriableError(`Event name should be one of ${names.join(", ")}`);
     }
-    if (UNTOLD.includes(name.slice(this.#owner.length + 1)))
-      this.#logger.warn(`The event ${name} is never told by this client`);
+    if (UNTOLD.includes(name)) this.#logger.warn(`The event ${name} is never told by this client`);
     const call = (event: InstrumentationEvent<never>): void => {
       new Promise(resolve => resolve(listener(event))).catch((error: unknown) => {
         const message = error instanceof Error ? error.message : String(error);

@@ -20,6 +20,7 @@ import {
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { Patience } from "../cluster/deadline.ts";
 import type { ConsumedRecord } from "./consumed-record.ts";
+import type { ConsumerReporter } from "./consumer-observer.ts";
 import type { FetchRuntime } from "./fetch-runtime.ts";
 import type { GroupSettings, RebalanceListener, Subscription } from "./group-settings.ts";
 import { Membership, type MembershipSteps } from "./membership.ts";
@@ -35,6 +36,8 @@ export interface GroupParts {
   readonly lose: (partitions: readonly TopicPartition[]) => void;
   /** `client.rack`; empty: none. */
   readonly rackId: string;
+  /** Tells of heartbeats; undefined: nobody listens. */
+  readonly reporter: ConsumerReporter | undefined;
 }
 
 /** Most commits, or fetches of offsets, that wait at a time. */
@@ -227,7 +230,7 @@ export class ConsumerGroup {
   // Rebalances
 
   #steps(): MembershipSteps {
-    const { runtime, listener } = this.#parts;
+    const { runtime, listener, reporter } = this.#parts;
     return {
       commit: async partitions => {
         await this.#release(partitions);
@@ -265,6 +268,7 @@ export class ConsumerGroup {
       },
       report: error => this.#client.env.logger.warn(error.message, { group: this.#settings.groupId }),
       fatal: error => runtime.loop.fail(error),
+      heartbeat: () => reporter?.heartbeat(),
     };
   }
 
