@@ -194,8 +194,11 @@ describe("records to delete", () => {
     await fill(topic, 2);
     const remove = admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: "99" }] });
     await expect(remove).rejects.toMatchObject({
-      name: "KafkaJSDeleteTopicRecordsError",
-      partitions: [{ partition: 0, offset: "99", error: { type: "OFFSET_OUT_OF_RANGE" } }],
+      name: "KafkaJSNonRetriableError",
+      cause: {
+        name: "KafkaJSDeleteTopicRecordsError",
+        partitions: [{ partition: 0, offset: "99", error: { type: "OFFSET_OUT_OF_RANGE" } }],
+      },
     });
   });
 });

@@ -245,5 +245,8 @@ export async function deleteRecords(
     const failure = outcome instanceof KafkaError ? kafkaJSError(outcome) : undefined;
     return failure instanceof KafkaJSError ? [{ partition, offset: String(offset), error: failure }] : [];
   });
-  if (failed.length > 0) throw new KafkaJSDeleteTopicRecordsError({ topic, partitions: failed });
+  if (failed.length === 0) return;
+  const error = new KafkaJSDeleteTopicRecordsError({ topic, partitions: failed });
+  // As KafkaJS tells what brokers have refused for good.
+  throw error.retriable ? error : new KafkaJSNonRetriableError(error, { cause: error });
 }
