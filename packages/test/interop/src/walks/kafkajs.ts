@@ -24,9 +24,12 @@ import original, {
   type ResourceConfigQuery,
 } from "kafkajs";
 import { CODECS, registerCodecs } from "../judges/codecs.ts";
+import { until } from "../processes/until.ts";
 import { check, equal, refused, tellVersion } from "./walk.ts";
 
 const TOPIC = "kafkajs-walk";
+/** Time in ms in which a broker hears of new partitions. */
+const METADATA_MS = 5000;
 const isSamsa = process.argv.includes("--samsa");
 
 // Types of KafkaJS, but where it is wrong: ids of events are no texts, values of settings may be null.
@@ -113,7 +116,10 @@ async function topics(admin: Admin): Promise<void> {
   await check("add partitions", async () => {
     await create("grows");
     await admin.createPartitions({ topicPartitions: [{ topic: "grows", count: 3 }] });
-    equal("partitions", (await admin.fetchTopicMetadata({ topics: ["grows"] })).topics[0]?.partitions.length, 3);
+    const count = async (): Promise<number | undefined> =>
+      (await admin.fetchTopicMetadata({ topics: ["grows"] })).topics[0]?.partitions.length;
+    // A broker hears of the partitions after the controller has answered.
+    await until("the topic has 3 partitions", async () => (await count()) === 3, METADATA_MS);
   });
   const resource = { type: ConfigResourceTypes.TOPIC, name: TOPIC };
   const retention = async (): Promise<string | null | undefined> => {
