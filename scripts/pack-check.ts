@@ -15,11 +15,12 @@ const EXAMPLES = ["client", "testkit", "kafkajs"] as const;
 const STARTED_MS = 20_000;
 
 const root = join(import.meta.dirname, "..");
-const { bun, deno } = command("pack:check", "tries the packed packages in an empty project")
+const { bun, deno, jest } = command("pack:check", "tries the packed packages in an empty project")
   .option("--bun", "with Bun, too, which npm installs for it")
   .option("--deno", "with Deno, too, which npm installs for it")
+  .option("--jest", "with tests of Jest, too, which npm installs for it")
   .parse()
-  .opts<{ readonly bun?: true; readonly deno?: true }>();
+  .opts<{ readonly bun?: true; readonly deno?: true; readonly jest?: true }>();
 const folder = mkdtempSync(join(tmpdir(), "samsa-pack-check-"));
 const project = join(folder, "project");
 let failures = 0;
@@ -78,6 +79,40 @@ for await (const record of consumer.records()) {
   if (++read === 5) break;
 }
 `;
+
+/** Tests of a project with a cluster around them, for runners that have Jest's hooks. */
+const TESTS = `
+const { KafkaClient, string } = require("@samsa/client");
+const { clusterFixture } = require("@samsa/testkit");
+
+const cluster = clusterFixture({ beforeAll, afterAll }, { topics: { orders: 1 } });
+
+test.each([0, 1])("record %i is written", async expected => {
+  const client = new KafkaClient(cluster().bootstrapServers);
+  try {
+    const { offset } = await client.producer({ value: string }).send({ topic: "orders", value: "tea" });
+    expect(offset).toBe(expected);
+  } finally {
+    await client.close();
+  }
+});
+`;
+
+/** Runs tests of Jest, which have to end without leaving anything behind. */
+function tryJest(): void {
+  if (jest !== true) {
+    console.log("skip jest: --jest tries it");
+    return;
+  }
+  const tools = join(folder, "tools");
+  mkdirSync(tools, { recursive: true });
+  execFileSync("npm", ["install", "--silent", "--prefix", tools, "jest"], { stdio: "inherit" });
+  writeFileSync(join(project, "orders.test.js"), TESTS);
+  check("testkit: a fixture of Jest", () => {
+    const printed = run(join(tools, "node_modules/.bin/jest"), ["--detectOpenHandles", "--rootDir", project]);
+    if (/open handle/.test(printed)) throw new Error(printed);
+  });
+}
 
 /** The program as CommonJS, which has no await at its top. */
 function commonJs(code: string): string {
@@ -193,6 +228,7 @@ try {
     const printed = run("npx", ["samsa-testkit", "--", "sh", "-c", "echo $KAFKA_BOOTSTRAP_SERVERS"]);
     if (!/:\d+\n$/.test(printed)) throw new Error(printed);
   });
+  tryJest();
   const found = runtimes();
   const { address, stop } = await broker();
   try {

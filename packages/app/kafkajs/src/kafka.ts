@@ -1,4 +1,4 @@
-import type { ConsumerOptions, GroupSettings, ProducerOptions } from "@samsa/client-runtime";
+import type { ConsumerOptions, ProducerOptions } from "@samsa/client-runtime";
 import type { Security } from "@samsa/wire";
 import { KafkaJSAdmin } from "./admin/admin.ts";
 import { type Admin, type AdminConfig, adminEvents } from "./admin/types.ts";
@@ -6,40 +6,33 @@ import { Cluster, type ConnectionChoices, clusterSettings } from "./cluster/clus
 import { CommittedOffsets } from "./cluster/committed.ts";
 import { assignorsOf, PartitionAssigners } from "./consumer/assigners.ts";
 import { KafkaJSConsumer } from "./consumer/consumer.ts";
+import type { RunParts } from "./consumer/run.ts";
 import { type Consumer, type ConsumerConfig, consumerEvents } from "./consumer/types.ts";
 import { KafkaJSNonRetriableError, KafkaJSNotImplemented } from "./error/errors.ts";
 import { Emitter } from "./events/emitter.ts";
+import { requestEvents } from "./events/network.ts";
 import { consoleLog, createLogger, type Logger } from "./log/logger.ts";
 import { Partitioners } from "./producer/partitioners.ts";
 import { KafkaJSProducer } from "./producer/producer.ts";
 import { type Producer, type ProducerConfig, producerEvents } from "./producer/types.ts";
 import type { KafkaConfig } from "./settings/config.ts";
+import { checkTime, MAX_INT } from "./settings/numbers.ts";
 import { budgetOf, type RetryOptions, type RetrySettings, retrySettings } from "./settings/retry.ts";
 import { securityFrom } from "./settings/security.ts";
 import { logLevel } from "./values/enums.ts";
 
 /** Time in ms after which metadata is asked for again. */
 const METADATA_MAX_AGE = 300_000;
-/** Largest number of a setting. */
-const MOST = 0x7fffffff;
 /** Sizes in bytes of a producer: KafkaJS knows no limit, so the brokers' limits are to be met first. */
 const [MAX_REQUEST, BUFFER, BATCH] = [104_857_600, 134_217_728, 65_536];
 /** Longest time in ms that a send waits for memory. */
 const MAX_BLOCK = 120_000;
 
-/** Events that have names and are never told. */
-const UNTOLD: readonly string[] = [
-  ...["producer", "consumer", "admin"].flatMap(owner =>
-    ["request", "request_timeout", "request_queue_size"].map(event => `${owner}.network.${event}`),
-  ),
-  ...["heartbeat", "fetch", "fetch_start", "received_unsubscribed_topics"].map(event => `consumer.${event}`),
-];
-
 /** Settings of KafkaJS that a client has, by the one who takes them. */
 const KNOWN = {
   Kafka: [
     ...["brokers", "ssl", "sasl", "clientId", "connectionTimeout", "authenticationTimeout", "requestTimeout", "retry"],
-    ...["reauthenticationThreshold", "enforceRequestTimeout", "logLevel", "logCreator"],
+    ...["enforceRequestTimeout", "logLevel", "logCreator"],
   ],
   producer: [
     ...["createPartitioner", "retry", "metadataMaxAge", "allowAutoTopicCreation", "idempotent", "transactionalId"],
@@ -53,13 +46,18 @@ const KNOWN = {
   admin: ["retry"],
 } as const satisfies Record<string, readonly string[]>;
 
+/** Settings of KafkaJS that the client does not have, with the reason. */
+const REFUSED: Readonly<Record<string, string>> = {
+  socketFactory: "the client makes its sockets itself",
+  reauthenticationThreshold: "sessions are renewed at 85 to 95 % of their lifetime",
+};
+
 /** Refuses a setting that would have no effect. */
 function checkNames(kind: keyof typeof KNOWN, config: object): void {
   const known: readonly string[] = KNOWN[kind];
   for (const [name, value] of Object.entries(config)) {
     if (value === undefined || known.includes(name)) continue;
-    if (name === "socketFactory")
-      throw new KafkaJSNotImplemented("socketFactory cannot be given: the client makes its sockets itself");
+    if (Object.hasOwn(REFUSED, name)) throw new KafkaJSNotImplemented(`${name} cannot be given: ${REFUSED[name]}`);
     throw new KafkaJSNonRetriableError(`${kind} has no setting ${name}`);
   }
 }
@@ -85,16 +83,17 @@ export class Kafka {
     checkNames("producer", config);
     const { createPartitioner = Partitioners.DefaultPartitioner, idempotent = false, transactionalId } = config;
     if (transactionalId === "") throw new KafkaJSNonRetriableError("transactionalId is a text that is not empty");
-    const retries = config.retry?.retries ?? this.#config.retry?.retries ?? (idempotent ? MOST : undefined);
+    const retries = config.retry?.retries ?? this.#config.retry?.retries ?? (idempotent ? MAX_INT : undefined);
     const retry = this.#retry(config.retry, retries === undefined ? undefined : { retries });
     const logger = this.#logger.namespace("Producer");
     if (idempotent && retry.retries < 1) {
       throw new KafkaJSNonRetriableError("Idempotent producer must allow retries to protect against transient errors");
     }
-    const cluster = this.#cluster({ ...choicesOf(config), retry });
+    const emitter = new Emitter("producer", producerEvents, logger);
+    const cluster = this.#cluster({ ...choicesOf(config), retry, observer: requestEvents(producerEvents, emitter) });
     return new KafkaJSProducer({
-      ...{ cluster, logger, committed: this.#committed, idempotent, transactionalId, partitioner: createPartitioner() },
-      emitter: new Emitter("producer", { names: producerEvents, untold: UNTOLD }, logger),
+      ...{ cluster, logger, emitter, committed: this.#committed, idempotent, transactionalId },
+      partitioner: createPartitioner(),
       options: producerOptions(config, retry, this.#config.requestTimeout),
     });
   }
@@ -107,14 +106,10 @@ export class Kafka {
     }
     const logger = this.#logger.namespace("Consumer");
     const retry = this.#retry(given);
+    const emitter = new Emitter("consumer", consumerEvents, logger);
+    const cluster = this.#cluster({ ...choicesOf(config), retry, observer: requestEvents(consumerEvents, emitter) });
     return new KafkaJSConsumer({
-      ...{
-        cluster: this.#cluster({ ...choicesOf(config), retry }),
-        logger,
-        committed: this.#committed,
-        metadataMaxAge,
-      },
-      emitter: new Emitter("consumer", { names: consumerEvents, untold: UNTOLD }, logger),
+      ...{ cluster, logger, emitter, committed: this.#committed, metadataMaxAge },
       group: groupSettings(config),
       options: consumerOptions(config),
       restartOnFailure: given?.restartOnFailure ?? this.#config.retry?.restartOnFailure,
@@ -125,12 +120,10 @@ export class Kafka {
     checkNames("admin", config);
     const logger = this.#logger.namespace("Admin");
     const retry = this.#retry(config.retry);
-    const cluster = this.#cluster({ retry, allowAutoTopicCreation: false });
-    return new KafkaJSAdmin({
-      cluster,
-      logger,
-      emitter: new Emitter("admin", { names: adminEvents, untold: UNTOLD }, logger),
-    });
+    const emitter = new Emitter("admin", adminEvents, logger);
+    const observer = requestEvents(adminEvents, emitter);
+    const cluster = this.#cluster({ retry, allowAutoTopicCreation: false, observer });
+    return new KafkaJSAdmin({ cluster, logger, emitter });
   }
 
   logger(): Logger {
@@ -157,11 +150,11 @@ function producerOptions(
   retry: RetrySettings,
   requestTimeout = 30_000,
 ): ProducerOptions {
-  const whole = (value: number): number => Math.min(MOST, Math.max(1, Math.ceil(value)));
+  const whole = (value: number): number => Math.min(MAX_INT, Math.max(1, Math.ceil(value)));
   const attempts = (retry.retries + 1) * requestTimeout;
   return {
     ...{ maxRequestBytes: MAX_REQUEST, bufferBytes: BUFFER, batchBytes: BATCH, maxBlockMs: MAX_BLOCK },
-    retries: Math.min(MOST, Math.floor(retry.retries)),
+    retries: Math.min(MAX_INT, Math.floor(retry.retries)),
     retryBackoffMs: whole(retry.initialRetryTime),
     retryBackoffMaxMs: whole(retry.maxRetryTime),
     deliveryTimeoutMs: whole(budgetOf(retry) + attempts + 1000),
@@ -179,11 +172,10 @@ function consumerOptions(config: ConsumerConfig): ConsumerOptions {
   };
 }
 
-function groupSettings(config: ConsumerConfig): Partial<GroupSettings> & Pick<GroupSettings, "groupId"> {
+function groupSettings(config: ConsumerConfig): RunParts["group"] {
   const { groupId, sessionTimeout = 30_000, rebalanceTimeout = 60_000, heartbeatInterval = 3000 } = config;
   for (const [name, value] of Object.entries({ sessionTimeout, rebalanceTimeout, heartbeatInterval })) {
-    if (Number.isInteger(value) && value >= 1 && value <= MOST) continue;
-    throw new KafkaJSNonRetriableError(`${name} is a whole number of milliseconds from 1 on, not ${String(value)}`);
+    checkTime(name, value);
   }
   if (heartbeatInterval >= sessionTimeout) {
     throw new KafkaJSNonRetriableError(

@@ -7,11 +7,11 @@ import type { RequestPayload, RequestQueueSizePayload, RequestTimeoutPayload } f
 export type ConnectEvent = InstrumentationEvent<null>;
 /** The connections were closed. */
 export type DisconnectEvent = InstrumentationEvent<null>;
-/** A request was answered. */
+/** A request was answered, or sent if it has no answer. */
 export type RequestEvent = InstrumentationEvent<RequestPayload>;
 /** A request was not answered in time. */
 export type RequestTimeoutEvent = InstrumentationEvent<RequestTimeoutPayload>;
-/** Requests wait for room in flight. */
+/** The number of requests that wait for room in flight has changed. */
 export type RequestQueueSizeEvent = InstrumentationEvent<RequestQueueSizePayload>;
 /** A heartbeat was answered. */
 export type ConsumerHeartbeatEvent = InstrumentationEvent<ConsumerPayloads["consumer.heartbeat"]>;
@@ -21,7 +21,7 @@ export type ConsumerCommitOffsetsEvent = InstrumentationEvent<ConsumerPayloads["
 export type ConsumerGroupJoinEvent = InstrumentationEvent<ConsumerPayloads["consumer.group_join"]>;
 /** A fetch begins. */
 export type ConsumerFetchStartEvent = InstrumentationEvent<ConsumerPayloads["consumer.fetch_start"]>;
-/** A fetch was answered. */
+/** A fetch has ended. */
 export type ConsumerFetchEvent = InstrumentationEvent<ConsumerPayloads["consumer.fetch"]>;
 /** A handler begins with a batch. */
 export type ConsumerStartBatchProcessEvent = InstrumentationEvent<ConsumerPayloads["consumer.start_batch_process"]>;

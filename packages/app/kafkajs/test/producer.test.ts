@@ -1,5 +1,5 @@
-import { clusterFixture, startCluster } from "@samsa/testkit";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startCluster } from "@samsa/testkit";
+import { describe, expect, test } from "vitest";
 import {
   CompressionTypes,
   KafkaJSError,
@@ -9,22 +9,13 @@ import {
   type PartitionerArgs,
   Partitioners,
 } from "../src/index.ts";
-import { fresh, read, World } from "./world.ts";
+import { fresh, read, texts, World, worldFixture } from "./world.ts";
 
-const cluster = clusterFixture({ beforeAll, afterAll });
-let world: World;
-
-beforeEach(() => {
-  world = new World(cluster().bootstrapServers);
-});
-afterEach(() => world.close());
-
-const texts = (messages: { readonly value: Buffer | null }[]): (string | undefined)[] =>
-  messages.map(({ value }) => value?.toString());
+const world = worldFixture();
 
 describe("what a call refuses", () => {
   test("a message without a value", async () => {
-    const producer = await world.producer();
+    const producer = await world().producer();
     const messages = [{ foo: "bar" } as unknown as Message];
     await expect(producer.send({ topic: "a", messages })).rejects.toThrow(
       'Invalid message without value for topic "a": {"foo":"bar"}',
@@ -32,13 +23,13 @@ describe("what a call refuses", () => {
   });
 
   test("messages that are no list", async () => {
-    const producer = await world.producer();
+    const producer = await world().producer();
     const send = producer.send({ topic: "a", messages: undefined as unknown as Message[] });
     await expect(send).rejects.toThrow('Invalid messages array [undefined] for topic "a"');
   });
 
   test("no topic", async () => {
-    const producer = await world.producer();
+    const producer = await world().producer();
     await expect(producer.send({ topic: "", messages: [] })).rejects.toThrow("Invalid topic");
     await expect(producer.sendBatch({ topicMessages: [{ topic: "", messages: [] }] })).rejects.toBeInstanceOf(
       KafkaJSNonRetriableError,
@@ -46,15 +37,15 @@ describe("what a call refuses", () => {
   });
 
   test("other acks than all of an idempotent producer", async () => {
-    const producer = await world.producer({ idempotent: true });
+    const producer = await world().producer({ idempotent: true });
     await expect(producer.send({ topic: "a", acks: 1, messages: [] })).rejects.toThrow(
       "Not requiring ack for all messages invalidates the idempotent producer's EoS guarantees",
     );
   });
 
   test("acks, codecs, keys and times that there are not", async () => {
-    const producer = await world.producer();
-    const topic = await world.topic();
+    const producer = await world().producer();
+    const topic = await world().topic();
     const send = (more: object, message: object = {}) =>
       producer.send({ topic, messages: [{ value: "a", ...message }], ...more });
     await expect(send({ acks: 2 })).rejects.toThrow("acks is -1, 0 or 1, not 2");
@@ -64,7 +55,7 @@ describe("what a call refuses", () => {
   });
 
   test("a call of a producer that is not connected", async () => {
-    const producer = world.kafka.producer();
+    const producer = world().kafka.producer();
     const send = () => producer.send({ topic: "a", messages: [{ value: "a" }] });
     await expect(send()).rejects.toThrow("The producer is disconnected");
     await producer.connect();
@@ -73,19 +64,19 @@ describe("what a call refuses", () => {
   });
 
   test("an idempotent producer without retries", () => {
-    expect(() => world.kafka.producer({ idempotent: true, retry: { retries: 0 } })).toThrow(
+    expect(() => world().kafka.producer({ idempotent: true, retry: { retries: 0 } })).toThrow(
       "Idempotent producer must allow retries to protect against transient errors",
     );
   });
 
   test("a setting that there is not", () => {
-    expect(() => world.kafka.producer({ lingerMs: 5 } as object)).toThrow("producer has no setting lingerMs");
+    expect(() => world().kafka.producer({ lingerMs: 5 } as object)).toThrow("producer has no setting lingerMs");
   });
 });
 
 test("tells the first offset of each partition", async () => {
-  const producer = await world.producer();
-  const topic = await world.topic(2);
+  const producer = await world().producer();
+  const topic = await world().topic(2);
   const send = () =>
     producer.send({
       topic,
@@ -103,8 +94,8 @@ test("tells the first offset of each partition", async () => {
 });
 
 test("sends to several topics, and merges those that come twice", async () => {
-  const producer = await world.producer();
-  const [one, two] = [await world.topic(), await world.topic()];
+  const producer = await world().producer();
+  const [one, two] = [await world().topic(), await world().topic()];
   const places = await producer.sendBatch({
     acks: 1,
     topicMessages: [
@@ -114,43 +105,43 @@ test("sends to several topics, and merges those that come twice", async () => {
     ],
   });
   expect(places.map(({ topicName }) => topicName).sort()).toEqual([one, two].sort());
-  expect(texts(await read(world, [one], 2))).toEqual(["1", "3"]);
+  expect(texts(await read(world(), [one], 2))).toEqual(["1", "3"]);
 });
 
 test("no messages are no error", async () => {
-  const producer = await world.producer();
+  const producer = await world().producer();
   expect(await producer.sendBatch({ topicMessages: [] })).toEqual([]);
-  expect(await producer.send({ topic: await world.topic(), messages: [] })).toEqual([]);
+  expect(await producer.send({ topic: await world().topic(), messages: [] })).toEqual([]);
 });
 
 test("acks of 0 have no answer", async () => {
-  const producer = await world.producer();
-  const topic = await world.topic();
+  const producer = await world().producer();
+  const topic = await world().topic();
   expect(await producer.send({ topic, acks: 0, messages: [{ value: "a" }] })).toEqual([]);
-  expect(texts(await read(world, [topic], 1))).toEqual(["a"]);
+  expect(texts(await read(world(), [topic], 1))).toEqual(["a"]);
 });
 
 test.each(Object.entries(CompressionTypes))("compresses with %s", async (_, compression) => {
-  const producer = await world.producer();
-  const topic = await world.topic();
+  const producer = await world().producer();
+  const topic = await world().topic();
   const messages = Array.from({ length: 30 }, (__, i) => ({ value: `message ${i} `.repeat(20) }));
   await producer.send({ topic, compression, messages });
-  expect(texts(await read(world, [topic], 30))).toEqual(messages.map(({ value }) => value));
+  expect(texts(await read(world(), [topic], 30))).toEqual(messages.map(({ value }) => value));
 });
 
 test("one producer mixes codecs and keeps the order", async () => {
-  const producer = await world.producer({ idempotent: true });
-  const topic = await world.topic();
+  const producer = await world().producer({ idempotent: true });
+  const topic = await world().topic();
   const codecs = Object.values(CompressionTypes);
   await Promise.all(
     codecs.map((compression, i) => producer.send({ topic, compression, messages: [{ value: `${i}` }] })),
   );
-  expect(texts(await read(world, [topic], 5))).toEqual(["0", "1", "2", "3", "4"]);
+  expect(texts(await read(world(), [topic], 5))).toEqual(["0", "1", "2", "3", "4"]);
 });
 
 test("headers, keys, tombstones and times arrive", async () => {
-  const producer = await world.producer();
-  const topic = await world.topic();
+  const producer = await world().producer();
+  const topic = await world().topic();
   const headers = { one: "1", bytes: Buffer.from([1, 2]), several: ["a", Buffer.from("b")], none: undefined };
   await producer.send({
     topic,
@@ -159,7 +150,7 @@ test("headers, keys, tombstones and times arrive", async () => {
       { key: Buffer.from("gone"), value: null },
     ],
   });
-  const [first, second] = await read(world, [topic], 2);
+  const [first, second] = await read(world(), [topic], 2);
   expect(first).toMatchObject({ offset: "0", timestamp: "1509928155660", attributes: 0 });
   expect([first.key?.toString(), first.value?.toString()]).toEqual(["k", "v"]);
   expect([first.headers.one, first.headers.bytes].map(String)).toEqual(["1", "\u0001\u0002"]);
@@ -168,26 +159,43 @@ test("headers, keys, tombstones and times arrive", async () => {
   expect([second.key?.toString(), second.value]).toEqual(["gone", null]);
 });
 
+test("headers may have any names, also those of what every object has", async () => {
+  const producer = await world().producer();
+  const topic = await world().topic();
+  const headers = Object.fromEntries([
+    ...["constructor", "toString"].map(name => [name, name]),
+    ["__proto__", ["a", "b"]],
+  ]) as Record<string, string | string[]>;
+  await producer.send({ topic, messages: [{ value: "v", headers }] });
+  const [{ headers: found }] = await read(world(), [topic], 1);
+  const all = Object.entries(found).map(([name, value]) => [name, [value].flat().map(String)]);
+  expect(all).toEqual([
+    ["constructor", ["constructor"]],
+    ["toString", ["toString"]],
+    ["__proto__", ["a", "b"]],
+  ]);
+});
+
 test("messages larger than a request of Java's producer arrive", async () => {
-  const producer = await world.producer();
+  const producer = await world().producer();
   const topic = fresh("large");
-  const admin = await world.admin();
+  const admin = await world().admin();
   await admin.createTopics({ topics: [{ topic, configEntries: [{ name: "max.message.bytes", value: "5000000" }] }] });
   await producer.send({ topic, messages: [{ value: Buffer.alloc(3_000_000, 7) }] });
-  const [message] = await read(world, [topic], 1);
+  const [message] = await read(world(), [topic], 1);
   expect(message.value?.length).toBe(3_000_000);
 });
 
 describe("topics", () => {
   test("come into being with the first message", async () => {
-    const producer = await world.producer();
+    const producer = await world().producer();
     const topic = fresh("new");
     await producer.send({ topic, messages: [{ value: "a" }] });
-    expect(await (await world.admin()).listTopics()).toContain(topic);
+    expect(await (await world().admin()).listTopics()).toContain(topic);
   });
 
   test("do not, if the producer says so", async () => {
-    const producer = await world.producer({ allowAutoTopicCreation: false, retry: { retries: 1 } });
+    const producer = await world().producer({ allowAutoTopicCreation: false, retry: { retries: 1 } });
     const send = producer.send({ topic: fresh("nowhere"), messages: [{ value: "a" }] });
     const error: unknown = await send.catch((failure: unknown) => failure);
     expect(error).toBeInstanceOf(KafkaJSNumberOfRetriesExceeded);
@@ -195,7 +203,7 @@ describe("topics", () => {
   });
 
   test("have valid names", async () => {
-    const producer = await world.producer();
+    const producer = await world().producer();
     const send = producer.send({ topic: "not/valid", messages: [{ value: "a" }] });
     await expect(send).rejects.toMatchObject({
       ...{ name: "KafkaJSProtocolError", type: "INVALID_TOPIC_EXCEPTION", code: 17, retriable: false },
@@ -205,9 +213,9 @@ describe("topics", () => {
 
 describe("partitioners", () => {
   test("a program's own gets topic, partitions and message", async () => {
-    const topic = await world.topic(3);
+    const topic = await world().topic(3);
     const seen: PartitionerArgs[] = [];
-    const producer = await world.producer({
+    const producer = await world().producer({
       createPartitioner: () => args => {
         seen.push(args);
         return 2;
@@ -221,14 +229,14 @@ describe("partitioners", () => {
   });
 
   test("one that answers nonsense is told", async () => {
-    const topic = await world.topic();
-    const producer = await world.producer({ createPartitioner: () => () => Number.NaN });
+    const topic = await world().topic();
+    const producer = await world().producer({ createPartitioner: () => () => Number.NaN });
     await expect(producer.send({ topic, messages: [{ value: "v" }] })).rejects.toThrow("which is no partition");
   });
 
   test("messages without keys go to the partitions by turns", async () => {
-    const topic = await world.topic(3);
-    const producer = await world.producer();
+    const topic = await world().topic(3);
+    const producer = await world().producer();
     const places = await producer.send({ topic, messages: [{ value: "a" }, { value: "b" }, { value: "c" }] });
     expect(places.map(({ partition }) => partition).sort((a, b) => a - b)).toEqual([0, 1, 2]);
   });
@@ -265,7 +273,7 @@ const DEFAULT_PARTITIONS = [81, 96, 59, 73, 45, 6, 34, 28, 18, 3, 73, 38, 93];
 const LEGACY_PARTITIONS = [84, 70, 60, 54, 60, 61, 55, 39, 51, 77, 78, 58, 4];
 
 test("tells of its connection by events", async () => {
-  const producer = world.kafka.producer();
+  const producer = world().kafka.producer();
   const seen: string[] = [];
   const remove = producer.on(producer.events.CONNECT, ({ type }) => seen.push(type));
   producer.on(producer.events.DISCONNECT, ({ type, payload }) => seen.push(`${type} ${String(payload)}`));
@@ -281,9 +289,9 @@ test("tells of its connection by events", async () => {
 });
 
 test("says if it is idempotent, and has a logger", async () => {
-  expect(world.kafka.producer().isIdempotent()).toBe(false);
-  expect(world.kafka.producer({ idempotent: true }).isIdempotent()).toBe(true);
-  expect(Object.keys(world.kafka.producer().logger())).toEqual(
+  expect(world().kafka.producer().isIdempotent()).toBe(false);
+  expect(world().kafka.producer({ idempotent: true }).isIdempotent()).toBe(true);
+  expect(Object.keys(world().kafka.producer().logger())).toEqual(
     expect.arrayContaining(["info", "error", "warn", "debug", "namespace", "setLogLevel"]),
   );
 });

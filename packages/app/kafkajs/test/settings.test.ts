@@ -22,6 +22,7 @@ const quick = { retries: 1, initialRetryTime: 10 };
 describe("a client refuses", () => {
   test.each([
     [{ socketFactory: () => undefined }, KafkaJSNotImplemented, "socketFactory cannot be given"],
+    [{ reauthenticationThreshold: 1 }, KafkaJSNotImplemented, "sessions are renewed at 85 to 95 % of their lifetime"],
     [{ sasl: { mechanism: "aws" } }, KafkaJSNotImplemented, "sasl knows plain"],
     [{ sasl: { mechanism: "x", authenticationProvider: () => 0 } }, KafkaJSNotImplemented, "sasl knows plain"],
     [{ sasl: { mechanism: "kerberos" } }, KafkaJSNonRetriableError, 'not "kerberos"'],
@@ -75,6 +76,22 @@ describe("brokers", () => {
       expect([calls, (await admin.describeCluster()).brokers.length]).toEqual([expected, 1]);
       await admin.disconnect();
     }
+  });
+
+  test("that cannot be reached are given up at once by `disconnect`, after which `connect` begins anew", async () => {
+    await using cluster = await startCluster();
+    let calls = 0;
+    const admin = client({
+      brokers: () => [++calls === 1 ? "127.0.0.1:1" : cluster.bootstrapServers],
+      retry: { retries: 1_000_000, initialRetryTime: 3_600_000, maxRetryTime: 3_600_000 },
+    }).admin();
+    const given = admin.connect().catch((error: unknown) => error);
+    await new Promise(resolve => setTimeout(resolve, 100));
+    await admin.disconnect();
+    await admin.connect();
+    expect(await given).toMatchObject({ message: "The client was disconnected while it connected", retriable: false });
+    expect((await admin.describeCluster()).brokers).toHaveLength(1);
+    await admin.disconnect();
   });
 
   test("of a function that fails are told", async () => {

@@ -1,23 +1,14 @@
-import { clusterFixture } from "@samsa/testkit";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { CompressionTypes, KafkaJSNonRetriableError, type Producer } from "../src/index.ts";
-import { fresh, read, until, World } from "./world.ts";
+import { fresh, read, texts, until, worldFixture } from "./world.ts";
 
-const cluster = clusterFixture({ beforeAll, afterAll });
-let world: World;
-
-beforeEach(() => {
-  world = new World(cluster().bootstrapServers);
-});
-afterEach(() => world.close());
+const world = worldFixture();
 
 const transactional = (id = fresh("transactions")): Promise<Producer> =>
-  world.producer({ transactionalId: id, idempotent: true, maxInFlightRequests: 1 });
-const texts = (messages: { readonly value: Buffer | null }[]): (string | undefined)[] =>
-  messages.map(({ value }) => value?.toString());
+  world().producer({ transactionalId: id, idempotent: true, maxInFlightRequests: 1 });
 
 test("what is committed is read, what is aborted is not", async () => {
-  const topic = await world.topic();
+  const topic = await world().topic();
   const producer = await transactional();
   for (const [value, end] of [
     ["committed", "commit"],
@@ -28,16 +19,16 @@ test("what is committed is read, what is aborted is not", async () => {
     await transaction.send({ topic, messages: [{ value }] });
     await transaction[end]();
   }
-  expect(texts(await read(world, [topic], 2))).toEqual(["committed", "committed too"]);
+  expect(texts(await read(world(), [topic], 2))).toEqual(["committed", "committed too"]);
 });
 
 test("`readUncommitted` sees both", async () => {
-  const topic = await world.topic();
+  const topic = await world().topic();
   const producer = await transactional();
   const transaction = await producer.transaction();
   await transaction.sendBatch({ topicMessages: [{ topic, messages: [{ value: "aborted" }] }] });
   await transaction.abort();
-  const consumer = await world.consumer({ readUncommitted: true });
+  const consumer = await world().consumer({ readUncommitted: true });
   await consumer.subscribe({ topic, fromBeginning: true });
   const found: string[] = [];
   await consumer.run({
@@ -50,18 +41,18 @@ test("`readUncommitted` sees both", async () => {
 });
 
 test("one transaction has several codecs", async () => {
-  const topic = await world.topic();
+  const topic = await world().topic();
   const producer = await transactional();
   const transaction = await producer.transaction();
   for (const compression of Object.values(CompressionTypes)) {
     await transaction.send({ topic, compression, messages: [{ value: `${compression}`.repeat(200) }] });
   }
   await transaction.commit();
-  expect((await read(world, [topic], 5)).map(({ value }) => value?.toString()[0])).toEqual(["0", "1", "2", "3", "4"]);
+  expect((await read(world(), [topic], 5)).map(({ value }) => value?.toString()[0])).toEqual(["0", "1", "2", "3", "4"]);
 });
 
 test("a producer without an id has no transactions", async () => {
-  const producer = await world.producer({ idempotent: true });
+  const producer = await world().producer({ idempotent: true });
   await expect(producer.transaction()).rejects.toThrow("Must provide transactional id for transactional producer");
 });
 
@@ -82,7 +73,7 @@ test("two calls at a time begin one transaction", async () => {
 });
 
 test("nothing can be done after the end", async () => {
-  const topic = await world.topic();
+  const topic = await world().topic();
   const producer = await transactional();
   for (const end of ["commit", "abort"] as const) {
     const transaction = await producer.transaction();
@@ -117,9 +108,9 @@ test("acks other than all are refused", async () => {
 });
 
 test("offsets are committed with the transaction, and only then", async () => {
-  const topic = await world.topic(2);
+  const topic = await world().topic(2);
   const producer = await transactional();
-  const admin = await world.admin();
+  const admin = await world().admin();
   const groupId = fresh("group");
   const committed = async (): Promise<string[]> => {
     const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
@@ -154,12 +145,12 @@ test("offsets of no group, or that are none, are refused", async () => {
 });
 
 test("reads, processes and writes exactly once", async () => {
-  const [from, to] = [await world.topic(), await world.topic()];
-  const plain = await world.producer();
+  const [from, to] = [await world().topic(), await world().topic()];
+  const plain = await world().producer();
   await plain.send({ topic: from, messages: Array.from({ length: 5 }, (_, i) => ({ value: `${i}` })) });
   const producer = await transactional();
   const groupId = fresh("group");
-  const consumer = await world.consumer({ groupId });
+  const consumer = await world().consumer({ groupId });
   await consumer.subscribe({ topic: from, fromBeginning: true });
   await consumer.run({
     autoCommit: false,
@@ -175,13 +166,13 @@ test("reads, processes and writes exactly once", async () => {
       expect(uncommittedOffsets()).toEqual({ topics: [] });
     },
   });
-  expect(texts(await read(world, [to], 5))).toEqual([0, 1, 2, 3, 4].map(i => `copy of ${i}`));
-  const [{ partitions }] = await (await world.admin()).fetchOffsets({ groupId, topics: [from] });
+  expect(texts(await read(world(), [to], 5))).toEqual([0, 1, 2, 3, 4].map(i => `copy of ${i}`));
+  const [{ partitions }] = await (await world().admin()).fetchOffsets({ groupId, topics: [from] });
   expect(partitions).toEqual([{ partition: 0, offset: "5", metadata: null }]);
 });
 
 test("a producer that another one has fenced is told so", async () => {
-  const topic = await world.topic();
+  const topic = await world().topic();
   const id = fresh("fenced");
   const first = await transactional(id);
   const transaction = await first.transaction();
@@ -192,5 +183,5 @@ test("a producer that another one has fenced is told so", async () => {
   expect(transaction.isActive()).toBe(false);
   await other.send({ topic, messages: [{ value: "kept" }] });
   await other.commit();
-  expect(texts(await read(world, [topic], 1))).toEqual(["kept"]);
+  expect(texts(await read(world(), [topic], 1))).toEqual(["kept"]);
 });

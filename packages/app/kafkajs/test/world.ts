@@ -1,6 +1,9 @@
+import { clusterFixture } from "@samsa/testkit";
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import {
   type Admin,
   type Consumer,
+  type ConsumerRunConfig,
   Kafka,
   type KafkaConfig,
   type KafkaMessage,
@@ -25,9 +28,12 @@ export async function until(condition: () => boolean | Promise<boolean>, what = 
 /** Client, with what a test makes of it: `close` disconnects all. */
 export class World {
   readonly kafka: Kafka;
+  /** Addresses of the brokers. */
+  readonly servers: string;
   readonly #open: { disconnect(): Promise<void> }[] = [];
 
   constructor(servers: string, config: Partial<KafkaConfig> = {}) {
+    this.servers = servers;
     this.kafka = new Kafka({ brokers: servers.split(","), logLevel: logLevel.NOTHING, retry: RETRY, ...config });
   }
 
@@ -61,10 +67,63 @@ export class World {
     return topic;
   }
 
+  /** Writes messages to a topic. */
+  async fill(topic: string, values: readonly string[], partition = 0): Promise<void> {
+    const producer = await this.producer();
+    await producer.send({ topic, messages: values.map(value => ({ value, partition })) });
+  }
+
+  /** A new topic with one partition, which has these messages. */
+  async filled(values: readonly string[]): Promise<string> {
+    const topic = await this.topic();
+    await this.fill(topic, values);
+    return topic;
+  }
+
+  /** Consumer that reads a topic from its beginning once it runs. */
+  async reader(topic: string, config: Partial<Parameters<Kafka["consumer"]>[0]> = {}): Promise<Consumer> {
+    const consumer = await this.consumer(config);
+    await consumer.subscribe({ topic, fromBeginning: true });
+    return consumer;
+  }
+
+  /** Offset that a group has committed in partition 0; "-1": none. */
+  async committed(groupId: string, topic: string): Promise<string | undefined> {
+    const [found] = await (await this.admin()).fetchOffsets({ groupId, topics: [topic] });
+    return found.partitions.find(({ partition }) => partition === 0)?.offset;
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#open.splice(0).map(open => open.disconnect()));
   }
 }
+
+/** Cluster for the tests of a file, with a client for each of them. */
+export function worldFixture(): () => World {
+  const cluster = clusterFixture({ beforeAll, afterAll });
+  let world: World;
+  beforeEach(() => {
+    world = new World(cluster().bootstrapServers);
+  });
+  afterEach(() => world.close());
+  return () => world;
+}
+
+/** Runs a consumer that keeps the values that it gets. */
+export async function collect(consumer: Consumer, config: ConsumerRunConfig = {}): Promise<string[]> {
+  const values: string[] = [];
+  await consumer.run({
+    ...config,
+    eachMessage: async ({ message }) => {
+      values.push(String(message.value));
+    },
+  });
+  return values;
+}
+
+/** Texts of messages. */
+export const texts = (messages: readonly Pick<KafkaMessage, "value">[]): (string | undefined)[] =>
+  messages.map(({ value }) => value?.toString());
 
 /** Reads `count` messages of topics from the beginning. */
 export async function read(world: World, topics: string[], count: number): Promise<KafkaMessage[]> {

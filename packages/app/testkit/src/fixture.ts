@@ -1,6 +1,6 @@
 import { startCluster, type TestCluster, type TestClusterOptions } from "./test-cluster.ts";
 
-/** Hooks of a test runner, as vitest, jest and mocha call them; node:test names them `before` and `after`. */
+/** Hooks of a test runner, as vitest and jest call them; node:test and mocha name them `before` and `after`. */
 export interface Hooks {
   readonly beforeAll: (work: () => Promise<void>) => unknown;
   readonly afterAll: (work: () => Promise<void>) => unknown;

@@ -94,6 +94,59 @@ afterEach(async () => {
   await cluster.close();
 });
 
+describe("an observer", () => {
+  test("hears of requests for records and of their ends, while it listens", async () => {
+    const seen: (readonly [string, number, number?])[] = [];
+    const observer = {
+      isListening: true,
+      heartbeat: () => expect.unreachable("there is no group"),
+      fetchStarted: (brokerId: number) => seen.push(["started", brokerId]),
+      fetchEnded: (brokerId: number, durationMs: number, partitions: number) => {
+        expect(durationMs).toBeGreaterThan(0);
+        seen.push(["ended", brokerId, partitions]);
+      },
+    };
+    await produce(0, ["a", "b"]);
+    const stream = read({}, { observer }, [0]).records();
+    await take(stream, 2);
+    expect(seen.slice(0, 2)).toEqual([
+      ["started", 1],
+      ["ended", 1, 1],
+    ]);
+    observer.isListening = false;
+    const { length } = seen;
+    await produce(0, ["c"]);
+    await take(stream, 1);
+    await cluster.world.runFor(5000);
+    // The request that was on its way has ended.
+    expect(seen.length - length).toBeLessThan(2);
+  });
+
+  test("does not disturb the consumer if it fails, and hears of the end of a request that fails", async () => {
+    let [started, ended] = [0, 0];
+    const observer = {
+      ...{ isListening: true, heartbeat: () => expect.unreachable("there is no group") },
+      fetchStarted: () => {
+        started++;
+        throw new Error("an observer");
+      },
+      fetchEnded: () => {
+        ended++;
+        throw new Error("an observer");
+      },
+    };
+    await produce(0, ["a"]);
+    const stream = read({}, { observer }, [0]).records();
+    expect(valuesOf(await take(stream, 1))).toEqual(["a"]);
+    cluster.end(1, "kill");
+    await produce(0, ["b"]);
+    expect(valuesOf(await take(stream, 1))).toEqual(["b"]);
+    // No more than the last request is still on its way.
+    expect(ended).toBeGreaterThan(1);
+    expect(started - ended).toBeLessThan(2);
+  });
+});
+
 describe("records", () => {
   test("of all partitions come in order, with all that producers have sent", async () => {
     await produce(0, ["a", "b", "c"]);

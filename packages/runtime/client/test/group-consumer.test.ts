@@ -1,4 +1,4 @@
-import { fromUtf8, utf8 } from "@samsa/base";
+import { fromUtf8, ignored, utf8 } from "@samsa/base";
 import type { TopicPartition } from "@samsa/client-kernel";
 import { buildBatch } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
@@ -39,12 +39,22 @@ class Member {
   workMs = 0;
   #ended: Promise<unknown> = Promise.resolve();
 
+  /** Heartbeats that the coordinator has answered. */
+  heartbeats = 0;
+
   constructor(group: Partial<GroupSettings> = {}, listener: RebalanceListener = {}) {
     const tell = (what: string) => (partitions: readonly TopicPartition[]) => {
       this.events.push(`${what} ${partitions.map(({ topic, partition }) => `${topic}-${partition}`).join(" ")}`);
     };
     const told = { assigned: tell("assigned"), revoked: tell("revoked"), lost: tell("lost"), ...listener };
-    const parts = { group: { groupId: "g", ...group }, listener: told };
+    const ignore = ignored("a test of heartbeats");
+    const observer = {
+      isListening: true,
+      fetchStarted: ignore,
+      fetchEnded: ignore,
+      heartbeat: () => this.heartbeats++,
+    };
+    const parts = { group: { groupId: "g", ...group }, listener: told, observer };
     this.consumer = new Consumer(this.client, { reset: "earliest" }, parts);
     members.push(this);
   }
@@ -184,6 +194,7 @@ describe.each(["consumer", "classic"] as const)("members with the %s protocol", 
     await produce(0, ["slow"]);
     await cluster.world.runFor(69_000);
     expect([slow.owned.length, slow.values]).toEqual([4, []]);
+    expect(slow.heartbeats).toBeGreaterThan(10);
     slow.workMs = 0;
     await until(() => slow.values.length === 1);
     await produce(0, ["fast"]);

@@ -28,6 +28,7 @@ import { InFlightRequests } from "./in-flight-requests.ts";
 import { authenticate, withoutSasl } from "./sasl/authenticate.ts";
 import type { SaslCredentials, Security } from "./sasl/credentials.ts";
 import { fallbackVersion, NodeApiVersions } from "./node-api-versions.ts";
+import { type ObservedRequest, type RequestObserver, RequestReporter } from "./request-observer.ts";
 import { WireError } from "./error/wire-error.ts";
 
 /** Request of an API, as encoding takes it. */
@@ -56,6 +57,8 @@ export interface ConnectionOptions {
   readonly security?: Security | undefined;
   /** Node that the peer must be, if it is known when the connection is made; brokers check it from Kafka 4.4 on (KIP-1242). */
   readonly expected?: () => ExpectedNode | undefined;
+  /** Hears of requests; nobody by default. */
+  readonly observer?: RequestObserver | undefined;
 }
 
 /** A node, by the id of its cluster and its own. */
@@ -91,7 +94,11 @@ interface Pending {
   /** Monotonic time in ms at which it times out. */
   readonly deadline: number;
   readonly timeoutMs: number;
+  /** Monotonic time in ms of the call. */
+  readonly calledAt: number;
   readonly hasReply: boolean;
+  /** Undefined until it is sent, or if nobody listens. */
+  observed: ObservedRequest | undefined;
   /** Takes the body of the response, or nothing if there is none. Throws `MalformedError`. */
   settle(reader?: ByteReader): void;
   fail(error: unknown): void;
@@ -126,9 +133,10 @@ function seconds(ms: number): string {
  */
 export class BrokerConnection implements FrameReceiver {
   readonly #env: Env;
-  readonly #options: Required<Omit<ConnectionOptions, "buffers" | "security" | "expected">>;
+  readonly #options: Required<Omit<ConnectionOptions, "buffers" | "security" | "expected" | "observer">>;
   readonly #credentials: SaslCredentials | undefined;
   readonly #expected: ExpectedNode | undefined;
+  readonly #reporter: RequestReporter | undefined;
   readonly #channel: FrameChannel;
   readonly #inFlight: InFlightRequests<Pending>;
   /** Requests that wait for room in flight, or for the socket. */
@@ -152,9 +160,10 @@ export class BrokerConnection implements FrameReceiver {
 
   private constructor(env: Env, endpoint: Endpoint, options: ConnectionOptions) {
     this.#env = env;
-    const { buffers, security, expected, ...others } = options;
+    const { buffers, security, expected, observer, ...others } = options;
     this.#expected = expected?.();
     this.#credentials = security?.sasl;
+    this.#reporter = observer && new RequestReporter(env, endpoint, options.clientId, observer);
     this.#options = {
       setupTimeoutMs: DEFAULT_SETUP_TIMEOUT_MS,
       requestTimeoutMs: DEFAULT_REQUEST_TIMEOUT_MS,
@@ -249,6 +258,7 @@ export class BrokerConnection implements FrameReceiver {
       channel.close(reason);
       return;
     }
+    this.#reporter?.answered(request.observed, frame.length);
     this.#isProven ||= this.#versions !== undefined && !this.#isAuthenticating;
     this.#sendWaiting();
   }
@@ -264,6 +274,7 @@ export class BrokerConnection implements FrameReceiver {
     const reason = this.#explained(closed);
     const open = [...this.#inFlight.clear(), ...this.#urgent.splice(0), ...this.#waiting.splice(0)];
     for (const request of open) request.fail(reason);
+    this.#reporter?.waiting(0);
   }
 
   /** Adds the likely reason to a connection that the peer closes before it has answered a request. */
@@ -384,7 +395,8 @@ export class BrokerConnection implements FrameReceiver {
 
   #pending(api: Api, version: number, body: object, options: CallOptions) {
     const timeoutMs = options.timeoutMs ?? this.#options.requestTimeoutMs;
-    return { api, version, body, timeoutMs, deadline: this.#env.clock.monotonic() + timeoutMs };
+    const calledAt = this.#env.clock.monotonic();
+    return { api, version, body, timeoutMs, calledAt, deadline: calledAt + timeoutMs, observed: undefined };
   }
 
   #enqueue(request: Pending, queue = this.#waiting): void {
@@ -402,9 +414,10 @@ export class BrokerConnection implements FrameReceiver {
   #sendWaiting(): void {
     while (this.isOpen && !this.#isBlocked && !this.#inFlight.full) {
       const request = this.#urgent.shift() ?? this.#nextWaiting();
-      if (request === undefined) return;
+      if (request === undefined) break;
       this.#send(request);
     }
+    this.#reporter?.waiting(this.#waiting.length);
   }
 
   /** Next request that may be sent. Begins an authentication if its time has come. */
@@ -428,9 +441,12 @@ export class BrokerConnection implements FrameReceiver {
       request.fail(isUnsupported ? new WireError("UNSUPPORTED_VERSION", error.message) : error);
       return;
     }
+    request.observed = this.#reporter?.sent(request, correlationId);
     if (request.hasReply) this.#inFlight.add(correlationId, deadline, request);
     this.#isBlocked = this.#channel.write(chunks) === false;
-    if (!request.hasReply) request.settle();
+    if (request.hasReply) return;
+    this.#reporter?.answered(request.observed, 0);
+    request.settle();
   }
 
   /** Sets the timer for `deadline` unless it is set for an earlier time. One timer serves all requests. */
@@ -449,6 +465,7 @@ export class BrokerConnection implements FrameReceiver {
     const now = this.#env.clock.monotonic();
     const late = this.#inFlight.expired(now) ?? this.#urgent.find(({ deadline }) => deadline <= now);
     if (late !== undefined) {
+      this.#reporter?.timedOut(late.observed);
       this.#channel.close(this.#timedOut(late));
       return;
     }
@@ -461,6 +478,7 @@ export class BrokerConnection implements FrameReceiver {
         this.#waiting.push(request);
       }
     }
+    this.#reporter?.waiting(this.#waiting.length);
     if (next < Infinity) this.#wakeAt(next);
   }
 

@@ -320,6 +320,7 @@ export const HEEDFUL_FLOORS: readonly string[] = ["base", "format", "kernel", "r
 export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "app/client/src/exit-notice.ts writeSync": "a process that exits can do no more about a short write",
   "app/kafkajs/src/consumer/run.ts match": "all topics are subscribed to after it",
+  "app/kafkajs/src/consumer/runner.ts forEach": "the messages are counted by their list",
   "format/assign/src/uneven-deal.ts #giveOne": "a topic on the board has subscribers",
   "format/records/src/control.ts uvarint": "skips the number of a tag",
   "format/records/src/judge.ts next": "the batch has been validated",

@@ -100,8 +100,7 @@ export async function setOffsets(
   if (state !== "Empty" && state !== "Dead") {
     throw new KafkaJSNonRetriableError(`The consumer group must have no running instances, current state: ${state}`);
   }
-  const outcomes = await new Runtime(client).groups.alterOffsets(groupId, offsets);
-  for (const [, outcome] of outcomes) if (outcome instanceof KafkaError) throw outcome;
+  (await new Runtime(client).groups.alterOffsets(groupId, offsets)).orThrow();
 }
 
 function checkedOffset(offset: number): number {

@@ -120,10 +120,8 @@ async function leaders(client: ClusterClient, names: readonly string[], timeout:
 }
 
 export async function deleteTopics(client: ClusterClient, topics: readonly string[], timeout = TIMEOUT): Promise<void> {
-  const outcomes = await new Runtime(client).topics.delete(topics, {
-    timeoutMs: Math.max(timeout, client.settings.apiTimeoutMs),
-  });
-  for (const [, outcome] of outcomes) if (outcome instanceof KafkaError) throw outcome;
+  const timeoutMs = Math.max(timeout, client.settings.apiTimeoutMs);
+  (await new Runtime(client).topics.delete(topics, { timeoutMs })).orThrow();
 }
 
 export async function createPartitions(
@@ -247,5 +245,8 @@ export async function deleteRecords(
     const failure = outcome instanceof KafkaError ? kafkaJSError(outcome) : undefined;
     return failure instanceof KafkaJSError ? [{ partition, offset: String(offset), error: failure }] : [];
   });
-  if (failed.length > 0) throw new KafkaJSDeleteTopicRecordsError({ topic, partitions: failed });
+  if (failed.length === 0) return;
+  const error = new KafkaJSDeleteTopicRecordsError({ topic, partitions: failed });
+  // As KafkaJS tells what brokers have refused for good.
+  throw error.retriable ? error : new KafkaJSNonRetriableError(error, { cause: error });
 }

@@ -1,12 +1,13 @@
-import { type Logger as EnvLogger, VERSION } from "@samsa/base";
+import { VERSION } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
 import { CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
-import { type Endpoint, parseEndpoints, type Security } from "@samsa/wire";
+import { type Endpoint, parseEndpoints, type RequestObserver, type Security } from "@samsa/wire";
 import { kafkaJSError } from "../error/convert.ts";
 import { KafkaJSError, KafkaJSNonRetriableError, KafkaJSNumberOfRetriesExceeded } from "../error/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { KafkaConfig } from "../settings/config.ts";
+import { checkTime, MAX_INT } from "../settings/numbers.ts";
 import { Attempts, budgetOf, lastDelayOf, type RetrySettings } from "../settings/retry.ts";
 
 /** Settings of the connections of one producer, consumer or admin. */
@@ -21,8 +22,6 @@ export interface ClusterParts {
 const CONNECTION_TIMEOUT = 1000;
 const AUTHENTICATION_TIMEOUT = 10_000;
 const REQUEST_TIMEOUT = 30_000;
-/** Longest time of a timer, in ms. */
-const NEVER = 0x7fffffff;
 
 const NUMBERS = ["connectionTimeout", "authenticationTimeout", "requestTimeout"] as const;
 
@@ -32,6 +31,7 @@ export interface ConnectionChoices {
   readonly metadataMaxAge?: number | undefined;
   readonly allowAutoTopicCreation?: boolean | undefined;
   readonly maxInFlightRequests?: number | null | undefined;
+  readonly observer: RequestObserver;
 }
 
 /** Settings of the client below for those of KafkaJS. */
@@ -44,34 +44,18 @@ export function clusterSettings(
   checkTime("metadataMaxAge", choices.metadataMaxAge);
   const { connectionTimeout = CONNECTION_TIMEOUT, authenticationTimeout = AUTHENTICATION_TIMEOUT } = config;
   const { requestTimeout = REQUEST_TIMEOUT, enforceRequestTimeout = true, clientId = "kafkajs" } = config;
-  const { retry, metadataMaxAge, allowAutoTopicCreation = true, maxInFlightRequests } = choices;
+  const { observer, retry, metadataMaxAge, allowAutoTopicCreation = true, maxInFlightRequests } = choices;
   const setupTimeoutMs = connectionTimeout + (security.sasl === undefined ? 0 : authenticationTimeout);
   return {
     ...CLUSTER_DEFAULTS,
-    ...{ clientId, security, allowAutoTopicCreation, setupTimeoutMs, setupTimeoutMaxMs: setupTimeoutMs },
-    requestTimeoutMs: enforceRequestTimeout ? requestTimeout : NEVER,
+    ...{ clientId, security, observer, allowAutoTopicCreation, setupTimeoutMs, setupTimeoutMaxMs: setupTimeoutMs },
+    requestTimeoutMs: enforceRequestTimeout ? requestTimeout : MAX_INT,
     // The time that the attempts of KafkaJS wait, and some for the last of them.
-    apiTimeoutMs: Math.min(NEVER, budgetOf(retry) + connectionTimeout),
-    retryBackoffMs: Math.min(NEVER, Math.max(1, Math.ceil(retry.initialRetryTime))),
-    retryBackoffMaxMs: Math.min(NEVER, Math.max(1, Math.ceil(retry.maxRetryTime))),
+    apiTimeoutMs: Math.min(MAX_INT, budgetOf(retry) + connectionTimeout),
+    retryBackoffMs: Math.min(MAX_INT, Math.max(1, Math.ceil(retry.initialRetryTime))),
+    retryBackoffMaxMs: Math.min(MAX_INT, Math.max(1, Math.ceil(retry.maxRetryTime))),
     ...(metadataMaxAge === undefined ? {} : { maxAgeMs: metadataMaxAge }),
     ...(maxInFlightRequests === undefined || maxInFlightRequests === null ? {} : { maxInFlight: maxInFlightRequests }),
-  };
-}
-
-function checkTime(name: string, value: number | undefined): void {
-  if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= NEVER)) return;
-  throw new KafkaJSNonRetriableError(`${name} is a whole number of milliseconds from 1 on, not ${String(value)}`);
-}
-
-/** Log of the client below, as a part of that of KafkaJS. */
-function envLogger(logger: Logger): EnvLogger {
-  const own = logger.namespace("Client");
-  return {
-    debug: (message, fields) => own.debug(message, fields),
-    info: (message, fields) => own.info(message, fields),
-    warn: (message, fields) => own.warn(message, fields),
-    error: (message, fields) => own.error(message, fields),
   };
 }
 
@@ -84,13 +68,19 @@ function endpointsOf(brokers: readonly string[]): Endpoint[] {
   throw new KafkaJSNonRetriableError(`brokers are addresses as host:port, not ${JSON.stringify(brokers)}`);
 }
 
+function checkLife(life: AbortSignal): void {
+  if (life.aborted) throw new KafkaJSNonRetriableError("The client was disconnected while it connected");
+}
+
 /** Connections of one producer, consumer or admin, which can be opened again after they were closed. */
 export class Cluster {
   readonly #parts: ClusterParts;
   #client: ClusterClient | undefined;
+  /** Client that does not have a connection yet. */
+  #opening: ClusterClient | undefined;
   #connecting: Promise<ClusterClient> | undefined;
-  /** Grows with each `disconnect`, which ends an attempt to connect. */
-  #life = 0;
+  /** Aborted by `disconnect`, which ends the attempts to connect. */
+  #life = new AbortController();
 
   constructor(parts: ClusterParts) {
     this.#parts = parts;
@@ -98,10 +88,6 @@ export class Cluster {
 
   get retry(): RetrySettings {
     return this.#parts.retry;
-  }
-
-  get isConnected(): boolean {
-    return this.#client !== undefined;
   }
 
   /** Open client. Throws if there is none. */
@@ -113,43 +99,47 @@ export class Cluster {
   /** Connects to a broker, with the attempts that `retry` allows. Resolves at once if that is done. */
   connect(): Promise<ClusterClient> {
     if (this.#client !== undefined) return Promise.resolve(this.#client);
-    this.#connecting ??= this.#connect().finally(() => {
-      this.#connecting = undefined;
+    if (this.#connecting !== undefined) return this.#connecting;
+    const connecting = this.#connect(this.#life.signal).finally(() => {
+      if (this.#connecting === connecting) this.#connecting = undefined;
     });
-    return this.#connecting;
+    this.#connecting = connecting;
+    return connecting;
   }
 
-  async #connect(): Promise<ClusterClient> {
-    const life = this.#life;
+  async #connect(life: AbortSignal): Promise<ClusterClient> {
     const attempts = new Attempts(this.#parts.retry, Math.random);
     for (;;) {
-      let client: ClusterClient | undefined;
       try {
-        client = await this.#open(life);
+        const client = await this.#open(life);
         await client.connect();
+        checkLife(life);
+        this.#opening = undefined;
+        return (this.#client = client);
       } catch (error) {
-        client?.close();
+        checkLife(life);
+        this.#opening?.close();
         const failure = kafkaJSError(error);
         this.#parts.logger.namespace("Connection").error(`Connection error: ${failure.message}`);
         if (failure instanceof KafkaJSError && !failure.retriable) throw failure;
-        await attempts.next(failure);
-        continue;
+        await attempts.next(failure, life).catch((last: unknown) => {
+          checkLife(life);
+          throw last;
+        });
       }
-      if (life === this.#life) return (this.#client = client);
-      client.close();
-      throw new KafkaJSError("The client was disconnected while it connected");
     }
   }
 
-  async #open(life: number): Promise<ClusterClient> {
+  async #open(life: AbortSignal): Promise<ClusterClient> {
     const { brokers, logger, settings } = this.#parts;
     const found = typeof brokers === "function" ? await this.#found(brokers) : brokers;
-    if (life !== this.#life) throw new KafkaJSNonRetriableError("The client was disconnected while it connected");
-    return new ClusterClient(nodeEnv({ logger: envLogger(logger) }), {
+    checkLife(life);
+    this.#opening = new ClusterClient(nodeEnv({ logger: logger.namespace("Client") }), {
       ...settings,
       bootstrapServers: endpointsOf(found),
       software: { name: "samsa-kafkajs", version: VERSION },
     });
+    return this.#opening;
   }
 
   async #found(brokers: () => readonly string[] | Promise<readonly string[]>): Promise<readonly string[]> {
@@ -161,11 +151,15 @@ export class Cluster {
     }
   }
 
-  /** Closes all connections. */
+  /** Closes all connections, and ends an attempt to connect. */
   disconnect(): void {
-    this.#life++;
+    this.#life.abort();
+    this.#life = new AbortController();
     this.#client?.close();
+    this.#opening?.close();
     this.#client = undefined;
+    this.#opening = undefined;
+    this.#connecting = undefined;
   }
 
   /** Runs a call of the client below, and connects before if that is not done. Errors are KafkaJS's. */

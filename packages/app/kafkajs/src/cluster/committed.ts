@@ -1,6 +1,8 @@
+import type { Place } from "../values/offset.ts";
+
 /** Hears of offsets that a transaction has committed for a consumer of the same client. */
 export interface CommittedListener {
-  committed(topic: string, partition: number, offset: string): void;
+  committed(offset: Place): void;
 }
 
 /** Running consumers of a client by their groups, so that transactions of its producers can tell them what they commit. */
@@ -19,7 +21,7 @@ export class CommittedOffsets {
   }
 
   /** Tells the consumers of a group. */
-  tell(groupId: string, topic: string, partition: number, offset: string): void {
-    for (const listener of this.#byGroup.get(groupId) ?? []) listener.committed(topic, partition, offset);
+  tell(groupId: string, offset: Place): void {
+    for (const listener of this.#byGroup.get(groupId) ?? []) listener.committed(offset);
   }
 }

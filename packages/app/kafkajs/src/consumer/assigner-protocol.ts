@@ -1,5 +1,6 @@
 import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from "@samsa/assign";
 import { byTopic } from "@samsa/client-kernel";
+import { bufferOf } from "../values/buffer.ts";
 
 /** Topics that a member of a group subscribes to. */
 export interface MemberMetadata {
@@ -22,15 +23,8 @@ export interface ISerializer<T> {
   decode(buffer: Buffer): Required<T> | null;
 }
 
-const EMPTY = Buffer.alloc(0);
-
-/** Buffer over bytes, without a copy. */
-export function bufferOf(bytes: Uint8Array | null): Buffer {
-  return bytes === null ? EMPTY : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
 const metadata: ISerializer<MemberMetadata> = {
-  encode: ({ version, topics, userData = EMPTY }) =>
+  encode: ({ version, topics, userData = null }) =>
     bufferOf(encodeSubscription({ topics, userData, owned: [], generation: -1, rack: null }, version)),
   decode: buffer => {
     if (buffer.length < 2) return null;
@@ -40,7 +34,7 @@ const metadata: ISerializer<MemberMetadata> = {
 };
 
 const assignment: ISerializer<MemberAssignment> = {
-  encode: ({ version, assignment: topics, userData = EMPTY }) => {
+  encode: ({ version, assignment: topics, userData = null }) => {
     const partitions = Object.entries(topics).flatMap(([topic, all]) => all.map(partition => ({ topic, partition })));
     return bufferOf(encodeAssignment({ partitions, userData }, version));
   },

@@ -1,29 +1,34 @@
-import type { ConsumedRecord } from "@samsa/client-runtime";
-import type { RecordHeader } from "@samsa/records";
+import { groupBy } from "@samsa/base";
+import type { RecordCursor, RecordHeader } from "@samsa/records";
 import type { IHeaders } from "../producer/message.ts";
+import { bufferOf } from "../values/buffer.ts";
 import type { Batch, BatchProcessPayload, KafkaMessage } from "./types.ts";
 
-function bufferOf(bytes: Uint8Array | null): Buffer | null {
-  return bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+/** Buffer over a part of a record, without a copy; null if its length is negative. */
+function partOf({ bytes }: RecordCursor, at: number, length: number): Buffer | null {
+  return length < 0 ? null : Buffer.from(bytes.buffer, bytes.byteOffset + at, length);
 }
 
+/** Headers by name. A name may be one that objects have already, as "constructor". */
 function headersOf(headers: readonly RecordHeader[]): IHeaders {
-  const all: IHeaders = {};
-  for (const { key, value } of headers) {
-    const one = bufferOf(value) ?? Buffer.alloc(0);
-    const found = all[key];
-    if (found === undefined) all[key] = one;
-    else if (Array.isArray(found)) found.push(one);
-    else all[key] = [found, one];
-  }
-  return all;
+  const byName = [...groupBy(headers, ({ key }) => key)];
+  return Object.fromEntries(
+    byName.map(([key, [first, ...more]]) => {
+      const one = bufferOf(first?.value ?? null);
+      return [key, more.length === 0 ? one : [one, ...more.map(({ value }) => bufferOf(value))]];
+    }),
+  );
 }
 
-/** Message of a record. */
-export function messageOf({ key, value, timestamp, offset, headers }: ConsumedRecord): KafkaMessage {
+/** Message of the record that a cursor is at. */
+export function messageOf(record: RecordCursor): KafkaMessage {
   return {
-    ...{ key: bufferOf(key), value: bufferOf(value), timestamp: String(timestamp), attributes: 0 },
-    ...{ offset: String(offset), headers: headersOf(headers) },
+    key: partOf(record, record.keyAt, record.keyLength),
+    value: partOf(record, record.valueAt, record.valueLength),
+    timestamp: String(record.timestamp),
+    attributes: 0,
+    offset: String(record.offset),
+    headers: record.headerCount === 0 ? {} : headersOf(record.headers()),
   };
 }
 

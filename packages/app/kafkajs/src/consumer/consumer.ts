@@ -1,15 +1,11 @@
-import type { ConsumerOptions, GroupSettings } from "@samsa/client-runtime";
-import type { Cluster } from "../cluster/cluster.ts";
-import type { CommittedOffsets } from "../cluster/committed.ts";
 import { kafkaJSError } from "../error/convert.ts";
 import { KafkaJSNonRetriableError, KafkaJSNumberOfRetriesExceeded } from "../error/errors.ts";
-import type { Emitter } from "../events/emitter.ts";
 import type { Logger } from "../log/logger.ts";
 import type { RetryOptions } from "../settings/retry.ts";
-import { checkTopic, offsetOf } from "../values/offset.ts";
+import { checkPartition, checkTopic, offsetOf } from "../values/offset.ts";
 import { describeGroup } from "./group-description.ts";
 import { checkSelections } from "./pauses.ts";
-import { type Commit, Run } from "./run.ts";
+import { type Commit, Run, type RunParts } from "./run.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import {
   type Consumer,
@@ -22,24 +18,12 @@ import {
 } from "./types.ts";
 
 /** Parts of a consumer. */
-export interface ConsumerParts {
-  readonly cluster: Cluster;
-  readonly logger: Logger;
-  readonly emitter: Emitter;
-  readonly committed: CommittedOffsets;
-  readonly group: Partial<GroupSettings> & Pick<GroupSettings, "groupId">;
-  readonly options: ConsumerOptions;
-  readonly metadataMaxAge: number;
+export interface ConsumerParts extends Omit<RunParts, "subscriptions"> {
   readonly restartOnFailure: RetryOptions["restartOnFailure"];
 }
 
 /** Special offsets of `seek`: the beginning and the end of a log. */
 const ENDS: readonly number[] = [-2, -1];
-
-function checkNumber(partition: unknown): void {
-  if (typeof partition === "number" && Number.isInteger(partition) && partition >= 0) return;
-  throw new KafkaJSNonRetriableError(`Invalid partition, expected a number received ${String(partition)}`);
-}
 
 function checkRunConfig(config: ConsumerRunConfig): void {
   const { partitionsConsumedConcurrently: concurrency, autoCommitInterval, autoCommitThreshold } = config;
@@ -60,7 +44,7 @@ function checkRunConfig(config: ConsumerRunConfig): void {
 
 function commitOf({ topic, partition, offset, metadata = null }: TopicPartitionOffsetAndMetadata): Commit {
   checkTopic(topic);
-  checkNumber(partition);
+  checkPartition(partition);
   const commit = offsetOf(offset);
   if (commit < 0) throw new KafkaJSNonRetriableError("Offset must not be a negative number");
   if (metadata !== null && typeof metadata !== "string") {
@@ -81,6 +65,8 @@ export class KafkaJSConsumer implements Consumer {
   /** Resolves when the present run has ended, however it ends. */
   #ended: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
+  /** Grows with each `run` and `stop`: a run that crashes begins again only if neither has come after it. */
+  #life = 0;
   #restart: NodeJS.Timeout | undefined;
 
   constructor(parts: ConsumerParts) {
@@ -109,6 +95,7 @@ export class KafkaJSConsumer implements Consumer {
   };
 
   async #stop(): Promise<void> {
+    this.#life++;
     clearTimeout(this.#restart);
     const run = this.#run;
     if (run !== undefined) {
@@ -141,23 +128,21 @@ export class KafkaJSConsumer implements Consumer {
       );
     }
     clearTimeout(this.#restart);
-    await this.#start(config);
+    await this.#start(config, ++this.#life);
   };
 
   /** Resolves once the member has joined its group, or the run has ended. */
-  #start(config: ConsumerRunConfig): Promise<void> {
-    const { cluster, logger, emitter, committed, group, options, metadataMaxAge } = this.#parts;
+  #start(config: ConsumerRunConfig, life: number): Promise<void> {
+    const { logger, group } = this.#parts;
     logger.info("Starting", { groupId: group.groupId });
-    const parts = { cluster, logger, emitter, committed, group, options, metadataMaxAge };
-    const run = new Run({ ...parts, subscriptions: this.#subscriptions }, config);
-    this.#run = run;
     return new Promise(resolve => {
-      const work = run.run(resolve);
-      this.#ended = work.then(
+      const run = new Run({ ...this.#parts, subscriptions: this.#subscriptions }, config, resolve);
+      this.#run = run;
+      this.#ended = run.run().then(
         () => this.#forget(run),
         (error: unknown) => {
           this.#forget(run);
-          return this.#crashed(kafkaJSError(error), config);
+          return this.#crashed(kafkaJSError(error), config, life);
         },
       );
       this.#ended.then(resolve, (error: unknown) => {
@@ -172,21 +157,24 @@ export class KafkaJSConsumer implements Consumer {
   }
 
   /** Tells of a crash, and begins again after a while if that may help. */
-  async #crashed(error: Error, config: ConsumerRunConfig): Promise<void> {
+  async #crashed(error: Error, config: ConsumerRunConfig, life: number): Promise<void> {
     const { cluster, emitter, group, logger } = this.#parts;
     const { groupId } = group;
     logger.error(`Crash: ${error.name}: ${error.message}`, { groupId, stack: error.stack });
     cluster.disconnect();
     emitter.emit(this.events.STOP, null);
     emitter.emit(this.events.DISCONNECT, null);
-    const restart = this.#stopping === undefined && (await this.#mayRestart(error));
+    const restart = life === this.#life && (await this.#mayRestart(error)) && life === this.#life;
     emitter.emit(this.events.CRASH, { error, groupId, restart });
-    if (!restart || this.#stopping !== undefined) return;
+    // A listener may have stopped the consumer.
+    if (!restart || life !== this.#life) return;
     const retryTime =
       error instanceof KafkaJSNumberOfRetriesExceeded ? error.retryTime : cluster.retry.initialRetryTime;
     logger.error(`Restarting the consumer in ${retryTime}ms`, { groupId, retryTime });
     this.#restart = setTimeout(() => {
-      this.#start(config).catch((failure: unknown) => logger.error(`The consumer does not start: ${String(failure)}`));
+      this.#start(config, life).catch((failure: unknown) =>
+        logger.error(`The consumer does not start: ${String(failure)}`),
+      );
     }, retryTime);
   }
 
@@ -214,7 +202,7 @@ export class KafkaJSConsumer implements Consumer {
 
   readonly seek: Consumer["seek"] = ({ topic, partition, offset }) => {
     checkTopic(topic);
-    checkNumber(partition);
+    checkPartition(partition);
     const place = offsetOf(offset);
     if (place < 0 && !ENDS.includes(place)) throw new KafkaJSNonRetriableError("Offset must not be a negative number");
     this.#running().seek({ topic, partition, offset: place });

@@ -2,7 +2,7 @@ import { encodeAssignment, encodeSubscription } from "@samsa/assign";
 import { KafkaError } from "@samsa/client-kernel";
 import { Admin, type ClusterClient } from "@samsa/client-runtime";
 import { protocolError } from "../error/convert.ts";
-import { bufferOf } from "./assigner-protocol.ts";
+import { bufferOf } from "../values/buffer.ts";
 import type { ConsumerGroupState, GroupDescription } from "./types.ts";
 
 /** Error of a coordinator that has moved, or has not loaded its groups yet: the call is to be repeated. */

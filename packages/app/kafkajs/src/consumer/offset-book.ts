@@ -1,10 +1,11 @@
-import { partitionKey } from "@samsa/client-kernel";
+import { byTopic, partitionKey } from "@samsa/client-kernel";
 import type { CommittedListener } from "../cluster/committed.ts";
-import type { Offsets, TopicOffsets } from "../producer/types.ts";
+import type { TopicOffsets } from "../producer/types.ts";
+import type { Place } from "../values/offset.ts";
+import type { TopicPartition } from "./types.ts";
 
-interface Entry {
-  readonly topic: string;
-  readonly partition: number;
+/** Offsets of an assigned partition. */
+export interface Entry extends TopicPartition {
   /** Offset after the last one that is resolved; undefined: none is. */
   resolved: number | undefined;
   /** Offset that the group has; undefined: not known, or none. */
@@ -13,14 +14,25 @@ interface Entry {
   first: number | undefined;
 }
 
+/** Offsets by topic, as KafkaJS tells them. */
+export function offsetsByTopic(places: Iterable<Place>): TopicOffsets[] {
+  return [...byTopic(places)].map(([topic, all]) => ({
+    topic,
+    partitions: all.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
+  }));
+}
+
+function newEntry(topic: string, partition: number): Entry {
+  return { topic, partition, resolved: undefined, committed: undefined, first: undefined };
+}
+
 /** Offsets of the assigned partitions: what handlers have resolved, and what is committed of it. */
 export class OffsetBook implements CommittedListener {
   readonly #entries = new Map<string, Entry>();
 
   /** Begins a partition that the group has assigned. */
   begin(topic: string, partition: number): void {
-    const key = partitionKey(topic, partition);
-    this.#entries.set(key, { topic, partition, resolved: undefined, committed: undefined, first: undefined });
+    this.#entries.set(partitionKey(topic, partition), newEntry(topic, partition));
   }
 
   /** Forgets a partition that the group has taken back. */
@@ -28,35 +40,28 @@ export class OffsetBook implements CommittedListener {
     this.#entries.delete(partitionKey(topic, partition));
   }
 
-  /** A message with this offset is about to be handed out. */
-  handed(topic: string, partition: number, offset: number): void {
-    const entry = this.#entries.get(partitionKey(topic, partition));
-    if (entry !== undefined) entry.first ??= offset;
+  /**
+   * Entry of a partition of which a message with this offset is about to be handed out. That of a partition which is not
+   * assigned any more is in no book, so nothing of it is committed.
+   */
+  handed({ topic, partition, offset }: Place): Entry {
+    const entry = this.#entries.get(partitionKey(topic, partition)) ?? newEntry(topic, partition);
+    entry.first ??= offset;
+    return entry;
   }
 
-  /** Goes on at `next`; −1 and −2 stand for the ends of the log, which cannot be committed as such. */
-  moved(topic: string, partition: number, next: number): void {
+  /** Goes on at an offset; −1 and −2 stand for the ends of the log, which cannot be committed as such. */
+  moved({ topic, partition, offset }: Place): void {
     const entry = this.#entries.get(partitionKey(topic, partition));
     if (entry === undefined) return;
-    entry.resolved = next >= 0 ? next : undefined;
-    entry.first = next >= 0 ? next : undefined;
-  }
-
-  /** Messages up to `offset` are processed. */
-  resolve(topic: string, partition: number, offset: number): void {
-    const entry = this.#entries.get(partitionKey(topic, partition));
-    if (entry !== undefined) entry.resolved = offset + 1;
-  }
-
-  /** Offset after the last one that is resolved; undefined: none is. */
-  resolved(topic: string, partition: number): number | undefined {
-    return this.#entries.get(partitionKey(topic, partition))?.resolved;
+    entry.resolved = offset >= 0 ? offset : undefined;
+    entry.first = entry.resolved;
   }
 
   /** Offsets are committed. */
-  committed(topic: string, partition: number, offset: string): void {
+  committed({ topic, partition, offset }: Place): void {
     const entry = this.#entries.get(partitionKey(topic, partition));
-    if (entry !== undefined) entry.committed = Number(offset);
+    if (entry !== undefined) entry.committed = offset;
   }
 
   /** Messages that are resolved and not committed. */
@@ -69,14 +74,12 @@ export class OffsetBook implements CommittedListener {
   }
 
   /** Offsets that are resolved and not committed, of all partitions or of some. */
-  uncommitted(among?: ReadonlySet<string>): Offsets {
-    const topics = new Map<string, TopicOffsets & { partitions: { partition: number; offset: string }[] }>();
+  uncommitted(among?: ReadonlySet<string>): Place[] {
+    const places: Place[] = [];
     for (const [key, { topic, partition, resolved, committed }] of this.#entries) {
       if (resolved === undefined || resolved === committed || among?.has(key) === false) continue;
-      const found = topics.get(topic) ?? { topic, partitions: [] };
-      found.partitions.push({ partition, offset: String(resolved) });
-      topics.set(topic, found);
+      places.push({ topic, partition, offset: resolved });
     }
-    return { topics: [...topics.values()] };
+    return places;
   }
 }

@@ -1,4 +1,4 @@
-import { partitionKey } from "@samsa/client-kernel";
+import { byTopic, partitionKey } from "@samsa/client-kernel";
 import { KafkaJSNonRetriableError } from "../error/errors.ts";
 import type { TopicPartition, TopicPartitions } from "./types.ts";
 
@@ -30,6 +30,8 @@ export class Pauses {
   readonly #partitions = new Set<string>();
 
   isPaused({ topic, partition }: TopicPartition): boolean {
+    // Handlers of messages ask before each one.
+    if (this.#topics.size === 0 && this.#partitions.size === 0) return false;
     return this.#topics.has(topic) || this.#partitions.has(partitionKey(topic, partition));
   }
 
@@ -56,13 +58,9 @@ export class Pauses {
 
   /** Assigned partitions that are paused. */
   among(assigned: readonly TopicPartition[]): TopicPartitions[] {
-    const byTopic = new Map<string, number[]>();
-    for (const place of assigned) {
-      if (!this.isPaused(place)) continue;
-      const found = byTopic.get(place.topic) ?? [];
-      found.push(place.partition);
-      byTopic.set(place.topic, found);
-    }
-    return [...byTopic].map(([topic, partitions]) => ({ topic, partitions: partitions.sort((a, b) => a - b) }));
+    return [...byTopic(assigned.filter(place => this.isPaused(place)))].map(([topic, places]) => ({
+      topic,
+      partitions: places.map(({ partition }) => partition).sort((a, b) => a - b),
+    }));
   }
 }

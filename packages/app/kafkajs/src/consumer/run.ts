@@ -1,6 +1,11 @@
-import { KafkaError, partitionKey } from "@samsa/client-kernel";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ignored } from "@samsa/base";
+import { byTopic, KafkaError, partitionKey } from "@samsa/client-kernel";
 import {
+  type ClusterClient,
   Consumer as Runtime,
+  type ConsumerObserver,
   type ConsumerOptions,
   type ConsumerParts,
   type GroupSettings,
@@ -10,10 +15,9 @@ import type { CommittedOffsets } from "../cluster/committed.ts";
 import { KafkaJSError } from "../error/errors.ts";
 import type { Emitter } from "../events/emitter.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Offsets } from "../producer/types.ts";
 import { Attempts } from "../settings/retry.ts";
-import { offsetOf } from "../values/offset.ts";
-import { OffsetBook } from "./offset-book.ts";
+import { offsetOf, type Place } from "../values/offset.ts";
+import { OffsetBook, offsetsByTopic } from "./offset-book.ts";
 import { Pauses, type TopicSelection } from "./pauses.ts";
 import { Runner } from "./runner.ts";
 import type { Subscriptions } from "./subscriptions.ts";
@@ -26,15 +30,14 @@ export interface RunParts {
   readonly emitter: Emitter;
   readonly committed: CommittedOffsets;
   readonly subscriptions: Subscriptions;
-  readonly group: Partial<GroupSettings> & Pick<GroupSettings, "groupId">;
+  readonly group: Partial<GroupSettings> & Pick<GroupSettings, "groupId" | "rebalanceTimeoutMs">;
   readonly options: ConsumerOptions;
   /** Time in ms after which patterns are matched again. */
   readonly metadataMaxAge: number;
 }
 
 /** Offset to commit, with its metadata. */
-export interface Commit extends TopicPartition {
-  readonly offset: number;
+export interface Commit extends Place {
   readonly metadata?: string;
 }
 
@@ -55,34 +58,36 @@ export class Run {
   readonly #book = new OffsetBook();
   readonly #pauses = new Pauses();
   /** Places to go on at, of partitions that are not assigned yet; −2 and −1 are the ends of the log. */
-  readonly #seeks = new Map<string, TopicPartition & { readonly offset: number }>();
+  readonly #seeks = new Map<string, Place>();
   #consumer: Runtime | undefined;
   #runner: Runner | undefined;
-  #forget: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Undefined: the member has joined. */
   #joined: (() => void) | undefined;
-  #joinsSince = Date.now();
-  #hasJoined = false;
+  /** Monotonic time in ms at which the join, or the last rebalance, began. */
+  #joinsSince = performance.now();
   readonly #abort = new AbortController();
 
-  constructor(parts: RunParts, config: ConsumerRunConfig) {
+  /** `joined` is called once the member has its partitions. */
+  constructor(parts: RunParts, config: ConsumerRunConfig, joined: () => void) {
     this.#parts = parts;
     this.#config = config;
+    this.#joined = joined;
   }
 
   /**
-   * Joins the group and hands out batches. `joined` is called once the member has its partitions. Resolves once it is
-   * stopped; rejects with the error after which there is no other attempt.
+   * Joins the group and hands out batches. Resolves once it is stopped; rejects with the error after which there is no
+   * other attempt.
    */
-  async run(joined: () => void): Promise<void> {
-    const { cluster, subscriptions } = this.#parts;
-    this.#joined = joined;
-    const client = await cluster.connect();
-    if (subscriptions.hasPatterns) await subscriptions.match(client);
-    if (this.#abort.signal.aborted) return;
+  async run(): Promise<void> {
+    const { cluster, committed, group, subscriptions } = this.#parts;
+    // A stop does not wait for brokers that cannot be reached.
+    const stopped = once(this.#abort.signal, "abort").then(() => undefined);
+    const client = await Promise.race([this.#connected(), stopped]);
+    if (client === undefined || this.#abort.signal.aborted) return;
     const consumer = new Runtime(client, this.#options(), this.#consumerParts());
     this.#consumer = consumer;
-    this.#forget = this.#parts.committed.add(this.#parts.group.groupId, this.#book);
+    const forget = committed.add(group.groupId, this.#book);
     const attempts = new Attempts(cluster.retry, Math.random);
     const runner = this.#newRunner(consumer, attempts);
     this.#runner = runner;
@@ -92,9 +97,17 @@ export class Run {
       await this.#work(runner, attempts);
     } finally {
       clearTimeout(this.#timer);
-      this.#forget();
+      forget();
       await this.#leave(consumer);
     }
+  }
+
+  /** Client, after the patterns were matched. */
+  async #connected(): Promise<ClusterClient> {
+    const { cluster, subscriptions } = this.#parts;
+    const client = await cluster.connect();
+    if (subscriptions.hasPatterns) await subscriptions.match(client);
+    return client;
   }
 
   async #subscribe(consumer: Runtime): Promise<void> {
@@ -111,7 +124,7 @@ export class Run {
         await runner.run();
         return;
       } catch (error) {
-        const failure = error instanceof KafkaError ? this.#parts.cluster.finalError(error) : (error as Error);
+        const failure = this.#parts.cluster.finalError(error);
         this.#parts.logger.debug(`Error while consuming, trying again: ${failure.message}`);
         try {
           await attempts.next(failure, this.#abort.signal);
@@ -146,7 +159,13 @@ export class Run {
     };
     return new Runner({
       ...{ consumer, config: this.#config, book: this.#book, pauses: this.#pauses, emitter, logger, pause },
-      commit: offsets => (offsets === undefined ? this.#commitResolved() : this.#commitGiven(offsets)),
+      commit: async offsets => {
+        if (offsets === undefined) return this.#commitResolved();
+        const commits = offsets.topics.flatMap(({ topic, partitions }) =>
+          partitions.map(({ partition, offset }) => ({ topic, partition, offset: offsetOf(offset) })),
+        );
+        return this.commit(commits);
+      },
       progressed: () => attempts.reset(),
     });
   }
@@ -162,10 +181,14 @@ export class Run {
     const { emitter, group } = this.#parts;
     return {
       group: { ...group, autoCommit: false },
+      observer: this.#observer(),
       listener: {
         revoking: partitions => {
-          this.#joinsSince = Date.now();
-          emitter.emit(consumerEvents.REBALANCING, { groupId: group.groupId, memberId: this.#memberId });
+          this.#joinsSince = performance.now();
+          emitter.emit(consumerEvents.REBALANCING, {
+            groupId: group.groupId,
+            memberId: this.#consumer?.memberId ?? "",
+          });
           this.#runner?.revoking(partitions);
         },
         revoked: partitions => this.#revoked(partitions),
@@ -179,14 +202,48 @@ export class Run {
     };
   }
 
+  /** Tells of heartbeats and of fetches by events. */
+  #observer(): ConsumerObserver {
+    const { emitter, group } = this.#parts;
+    const { HEARTBEAT, FETCH_START, FETCH } = consumerEvents;
+    return {
+      get isListening() {
+        return emitter.hears(HEARTBEAT, FETCH_START, FETCH);
+      },
+      heartbeat: () => {
+        if (this.#consumer === undefined) return;
+        const { memberId, generationId: groupGenerationId } = this.#consumer.groupMembership;
+        emitter.emit(HEARTBEAT, { groupId: group.groupId, memberId, groupGenerationId });
+      },
+      fetchStarted: nodeId => emitter.emit(FETCH_START, { nodeId }),
+      fetchEnded: (nodeId, durationMs, numberOfBatches) => {
+        emitter.emit(FETCH, { numberOfBatches, duration: Math.round(durationMs), nodeId });
+      },
+    };
+  }
+
   async #revoked(partitions: readonly TopicPartition[]): Promise<void> {
-    await this.#runner?.finished(partitions);
+    await this.#finished(partitions);
     const keys = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
     try {
       if (this.#config.autoCommit !== false) await this.#commitResolved(keys);
     } finally {
       for (const { topic, partition } of partitions) this.#book.end(topic, partition);
     }
+  }
+
+  /** Waits for the handlers of partitions as long as the group waits, which then gives them to other members. */
+  async #finished(partitions: readonly TopicPartition[]): Promise<void> {
+    const runner = this.#runner;
+    if (runner === undefined) return;
+    const left = this.#joinsSince + this.#parts.group.rebalanceTimeoutMs - performance.now();
+    const done = new AbortController();
+    const late = sleep(Math.max(0, left), undefined, { signal: done.signal }).then(
+      () => runner.lost(partitions),
+      ignored("the handlers have ended in time"),
+    );
+    await Promise.race([runner.finished(partitions), late]);
+    done.abort();
   }
 
   async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
@@ -233,23 +290,21 @@ export class Run {
 
   #join(partitions: readonly TopicPartition[]): void {
     const { emitter, group, logger } = this.#parts;
-    const memberAssignment: Record<string, number[]> = {};
-    for (const { topic, partition } of partitions) (memberAssignment[topic] ??= []).push(partition);
-    if (this.#consumer?.memberId !== undefined) {
+    const memberId = this.#consumer?.memberId;
+    if (memberId !== undefined) {
+      const memberAssignment = Object.fromEntries(
+        [...byTopic(partitions)].map(([topic, all]) => [topic, all.map(({ partition }) => partition)]),
+      );
       const { groupId } = group;
-      const payload = { duration: Date.now() - this.#joinsSince, groupId, memberId: this.#memberId, memberAssignment };
+      const duration = Math.round(performance.now() - this.#joinsSince);
+      const payload = { duration, groupId, memberId, memberAssignment };
       logger.info("Consumer has joined the group", payload);
       emitter.emit(consumerEvents.GROUP_JOIN, payload);
     }
-    this.#hasJoined = true;
     // Seeks of partitions that went to other members have no meaning here.
     this.#seeks.clear();
     this.#joined?.();
     this.#joined = undefined;
-  }
-
-  get #memberId(): string {
-    return this.#consumer?.memberId ?? "";
   }
 
   /** Matches patterns again and again, and subscribes to topics that are new. */
@@ -270,19 +325,10 @@ export class Run {
 
   // Offsets
 
-  #commitGiven({ topics }: Offsets): Promise<void> {
-    return this.commit(
-      topics.flatMap(({ topic, partitions }) =>
-        partitions.map(({ partition, offset }) => ({ topic, partition, offset: offsetOf(offset) })),
-      ),
-    );
-  }
-
   /** Commits what is resolved, of all partitions or of some. */
   async #commitResolved(among?: ReadonlySet<string>): Promise<void> {
-    const offsets = this.#book.uncommitted(among);
     try {
-      await this.#commitGiven(offsets);
+      await this.commit(this.#book.uncommitted(among));
     } catch (error) {
       const cause = error instanceof KafkaJSError ? error.cause : undefined;
       if (!(cause instanceof KafkaError) || !OUTDATED.includes(cause.name)) throw error;
@@ -301,32 +347,28 @@ export class Run {
     } catch (error) {
       throw cluster.finalError(error);
     }
-    const topics = new Map<string, { topic: string; partitions: { partition: number; offset: string }[] }>();
-    for (const { topic, partition, offset } of commits) {
-      this.#book.committed(topic, partition, String(offset));
-      const found = topics.get(topic) ?? { topic, partitions: [] };
-      found.partitions.push({ partition, offset: String(offset) });
-      topics.set(topic, found);
-    }
+    for (const place of commits) this.#book.committed(place);
     const { memberId, generationId: groupGenerationId } = consumer.groupMembership;
-    const payload = { groupId: group.groupId, memberId, groupGenerationId, topics: [...topics.values()] };
-    emitter.emit(consumerEvents.COMMIT_OFFSETS, payload);
+    emitter.emit(consumerEvents.COMMIT_OFFSETS, {
+      ...{ groupId: group.groupId, memberId, groupGenerationId, topics: offsetsByTopic(commits) },
+    });
   }
 
   // Positions
 
   /** Goes on at an offset; −2 and −1 are the ends of the log. Waits for the partition before the first join. */
-  seek(place: TopicPartition & { readonly offset: number }): void {
+  seek(place: Place): void {
     const { topic, partition } = place;
     const consumer = this.#consumer;
-    if (consumer !== undefined && this.#isAssigned(place)) this.#seekNow(consumer, place);
-    else if (!this.#hasJoined && this.#seeks.size < MOST_SEEKS) this.#seeks.set(partitionKey(topic, partition), place);
+    if (consumer !== undefined && this.#isAssigned(place)) return this.#seekNow(consumer, place);
+    const isEarly = this.#joined !== undefined && this.#seeks.size < MOST_SEEKS;
+    if (isEarly) this.#seeks.set(partitionKey(topic, partition), place);
   }
 
-  #seekNow(consumer: Runtime, { topic, partition, offset }: TopicPartition & { readonly offset: number }): void {
-    const place = { topic, partition };
+  #seekNow(consumer: Runtime, place: Place): void {
+    const { topic, partition, offset } = place;
     this.#runner?.moved(place);
-    this.#book.moved(topic, partition, offset);
+    this.#book.moved(place);
     consumer.seek(topic, partition, offset === -2 ? "beginning" : offset === -1 ? "end" : offset);
   }
 

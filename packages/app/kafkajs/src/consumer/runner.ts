@@ -8,9 +8,9 @@ import type { Logger } from "../log/logger.ts";
 import type { Offsets } from "../producer/types.ts";
 import { offsetOf } from "../values/offset.ts";
 import { FetchedBatch, messageOf } from "./batch.ts";
-import type { OffsetBook } from "./offset-book.ts";
+import { type Entry, type OffsetBook, offsetsByTopic } from "./offset-book.ts";
 import type { Pauses } from "./pauses.ts";
-import { type ConsumerRunConfig, consumerEvents, type TopicPartition } from "./types.ts";
+import { type ConsumerRunConfig, consumerEvents, type KafkaMessage, type TopicPartition } from "./types.ts";
 
 /** Parts of a runner. */
 export interface RunnerParts {
@@ -38,6 +38,12 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 class Work {
   readonly topic: string;
   readonly partition: number;
+  /** Offset of the first message. */
+  readonly first: number;
+  /** Offset after the batch, with what the log has behind its messages for itself. */
+  readonly next: number;
+  /** Offsets of the partition. */
+  readonly entry: Entry;
   /** The program has moved elsewhere in the partition. */
   isMoved = false;
   /** The group takes the partition back. */
@@ -46,9 +52,17 @@ class Work {
   isLost = false;
   ended: Promise<void> = Promise.resolve();
 
-  constructor({ topic, partition }: TopicPartition) {
-    this.topic = topic;
-    this.partition = partition;
+  constructor(entry: Entry, first: number, next: number) {
+    this.topic = entry.topic;
+    this.partition = entry.partition;
+    this.entry = entry;
+    this.first = first;
+    this.next = next;
+  }
+
+  /** Marks messages before an offset as processed. */
+  resolve(next: number): void {
+    if (!this.isStale) this.entry.resolved = next;
   }
 
   /** The messages are not to be processed any more. */
@@ -71,8 +85,8 @@ export class Runner {
   #failure: Error | undefined;
   #stream: ReturnType<Runtime["batches"]> | undefined;
   #wake: (() => void) | undefined;
-  #lastCommit = Date.now();
-  #lastTurn = Date.now();
+  #lastCommit = performance.now();
+  #lastTurn = performance.now();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -153,35 +167,33 @@ export class Runner {
   #begin(fetched: ConsumedBatch): void {
     const { consumer, book } = this.#parts;
     const { topic, partition } = fetched;
-    const messages = fetched.toArray().map(messageOf);
-    const [first] = messages;
-    if (first === undefined) return;
-    const { position, highWatermark } = consumer.status(topic, partition);
-    const batch = new FetchedBatch({ topic, partition, messages, next: position, highWatermark });
-    book.handed(topic, partition, Number(first.offset));
-    const work = new Work({ topic, partition });
+    const messages: KafkaMessage[] = [];
+    fetched.forEach(record => messages.push(messageOf(record)));
+    const [head] = messages;
+    // The partition was paused, or moved elsewhere, since the stream gave it out.
+    if (head === undefined) return;
+    const { position: next, highWatermark } = consumer.status(topic, partition);
+    const batch = new FetchedBatch({ topic, partition, messages, next, highWatermark });
+    const first = Number(head.offset);
+    const work = new Work(book.handed({ topic, partition, offset: first }), first, next);
     const key = partitionKey(topic, partition);
     this.#works.set(key, work);
     work.ended = this.#process(batch, work).then(
-      () => this.#ended(key, batch, work),
-      (error: unknown) => this.#ended(key, batch, work, error),
+      () => this.#ended(key, work),
+      (error: unknown) => this.#ended(key, work, error),
     );
   }
 
   /** Takes the end of a batch; goes back to what is not resolved of it. */
-  #ended(key: string, batch: FetchedBatch, work: Work, error?: unknown): void {
-    const { consumer, book } = this.#parts;
+  #ended(key: string, work: Work, error?: unknown): void {
     this.#works.delete(key);
-    if (!work.isOver) {
-      const next = book.resolved(work.topic, work.partition) ?? Number(batch.firstOffset());
-      if (next <= Number(batch.lastOffset())) this.#rewind(work, next);
-    }
+    const next = work.entry.resolved ?? work.first;
+    if (!work.isOver && next < work.next) this.#rewind(work, next);
     const isRebalance = error instanceof KafkaJSProtocolError && error.code === REBALANCING;
-    if (error !== undefined && !isRebalance) {
-      this.fail(asError(error));
-    } else this.#awake();
+    if (error !== undefined && !isRebalance) this.fail(asError(error));
+    else this.#awake();
     // The partition was held, and may have more.
-    consumer.wake();
+    this.#parts.consumer.wake();
   }
 
   #rewind({ topic, partition }: Work, next: number): void {
@@ -195,14 +207,14 @@ export class Runner {
 
   async #process(batch: FetchedBatch, work: Work): Promise<void> {
     const { emitter, config, progressed } = this.#parts;
-    const begunAt = Date.now();
+    const begunAt = performance.now();
     const { facts } = batch;
     emitter.emit(consumerEvents.START_BATCH_PROCESS, facts);
     if (config.eachMessage !== undefined) await this.#eachMessage(config.eachMessage, batch, work);
     else if (config.eachBatch !== undefined) await this.#eachBatch(config.eachBatch, batch, work);
-    else this.#resolve(work, Number(batch.lastOffset()));
-    emitter.emit(consumerEvents.END_BATCH_PROCESS, { ...facts, duration: Date.now() - begunAt });
-    await this.#autoCommit(work);
+    else work.resolve(work.next);
+    emitter.emit(consumerEvents.END_BATCH_PROCESS, { ...facts, duration: Math.round(performance.now() - begunAt) });
+    if (this.#commits(work)) await this.#commit();
     progressed();
   }
 
@@ -213,7 +225,12 @@ export class Runner {
   ): Promise<void> {
     const { topic, partition, messages } = batch;
     const { pauses, pause } = this.#parts;
-    const rest = { topic, partition, heartbeat: () => this.#heartbeat(work, work.isLost), pause: () => pause(work) };
+    const rest = {
+      topic,
+      partition,
+      heartbeat: () => this.#heartbeat(work, () => work.isLost),
+      pause: () => pause(work),
+    };
     for (const [i, message] of messages.entries()) {
       if (!this.#isRunning || work.isOver || pauses.isPaused(work)) return;
       try {
@@ -221,8 +238,8 @@ export class Runner {
       } catch (error) {
         await this.#failed("eachMessage", work, message.offset, error);
       }
-      this.#resolve(work, i === messages.length - 1 ? Number(batch.lastOffset()) : Number(message.offset));
-      await this.#autoCommitIfNecessary(work);
+      work.resolve(i === messages.length - 1 ? work.next : Number(message.offset) + 1);
+      if (this.#commits(work) && this.#isCommitDue) await this.#commit();
     }
   }
 
@@ -237,27 +254,22 @@ export class Runner {
       await handler({
         batch,
         // Control records behind the last message are resolved with it.
-        resolveOffset: offset =>
-          this.#resolve(work, offsetOf(String(offset) === lastMessage ? batch.lastOffset() : offset)),
+        resolveOffset: offset => work.resolve(String(offset) === lastMessage ? work.next : offsetOf(offset) + 1),
         // Messages that are not resolved go to the next member.
-        heartbeat: () => this.#heartbeat(work, work.isRevoked || work.isLost),
+        heartbeat: () => this.#heartbeat(work, () => work.isRevoked || work.isLost),
         pause: () => pause(work),
         commitOffsetsIfNecessary: async offsets => {
           if (offsets !== undefined) await commit(offsets);
-          else await this.#commitIfNecessary();
+          else if (this.#isCommitDue) await this.#commit();
         },
-        uncommittedOffsets: () => book.uncommitted(),
+        uncommittedOffsets: () => ({ topics: offsetsByTopic(book.uncommitted()) }),
         isRunning: () => this.#isRunning,
         isStale: () => work.isStale,
       });
     } catch (error) {
       await this.#failed("eachBatch", work, batch.firstOffset(), error);
     }
-    if (config.eachBatchAutoResolve !== false) this.#resolve(work, Number(batch.lastOffset()));
-  }
-
-  #resolve(work: Work, offset: number): void {
-    if (!work.isMoved && !work.isLost) this.#parts.book.resolve(work.topic, work.partition, offset);
+    if (config.eachBatchAutoResolve !== false) work.resolve(work.next);
   }
 
   /** Logs the error of a handler, commits what was resolved before, and throws it. */
@@ -268,39 +280,37 @@ export class Runner {
       this.#parts.logger.error(`Error when calling ${what}`, { topic, partition, offset, stack, error });
     }
     try {
-      await this.#autoCommit(work);
+      if (this.#commits(work)) await this.#commit();
     } catch (second) {
       this.#parts.logger.error("Offsets were not committed", { topic, partition, error: String(second) });
     }
     throw error;
   }
 
-  async #heartbeat(work: Work, isOver: boolean): Promise<void> {
-    const now = Date.now();
+  async #heartbeat(work: Work, isOver: () => boolean): Promise<void> {
+    const now = performance.now();
     if (now - this.#lastTurn >= TURN_AFTER_MS) {
       this.#lastTurn = now;
       await turn();
     }
-    if (isOver) throw protocolError(REBALANCING, `${work.topic}-${work.partition}`);
+    if (isOver()) throw protocolError(REBALANCING, `${work.topic}-${work.partition}`);
   }
 
-  async #autoCommit(work: Work): Promise<void> {
-    if (this.#parts.config.autoCommit === false || work.isLost) return;
-    this.#lastCommit = Date.now();
+  /** True if what is resolved in a batch is committed without a word of the program. */
+  #commits(work: Work): boolean {
+    return this.#parts.config.autoCommit !== false && !work.isLost;
+  }
+
+  /** True if `autoCommitInterval` or `autoCommitThreshold` asks for a commit within a batch. */
+  get #isCommitDue(): boolean {
+    const { book, config } = this.#parts;
+    const { autoCommitInterval: interval, autoCommitThreshold: threshold } = config;
+    if (typeof interval === "number" && performance.now() >= this.#lastCommit + interval) return true;
+    return typeof threshold === "number" && book.uncommittedCount >= threshold;
+  }
+
+  async #commit(): Promise<void> {
+    this.#lastCommit = performance.now();
     await this.#parts.commit();
-  }
-
-  async #autoCommitIfNecessary(work: Work): Promise<void> {
-    if (this.#parts.config.autoCommit !== false && !work.isLost) await this.#commitIfNecessary();
-  }
-
-  async #commitIfNecessary(): Promise<void> {
-    const { book, commit, config } = this.#parts;
-    const { autoCommitInterval, autoCommitThreshold } = config;
-    const isTime = typeof autoCommitInterval === "number" && Date.now() >= this.#lastCommit + autoCommitInterval;
-    const isCount = typeof autoCommitThreshold === "number" && book.uncommittedCount >= autoCommitThreshold;
-    if (!isTime && !isCount) return;
-    this.#lastCommit = Date.now();
-    await commit();
   }
 }

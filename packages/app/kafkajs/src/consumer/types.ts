@@ -237,7 +237,12 @@ export interface ConsumerPayloads {
     readonly memberAssignment: IMemberAssignment;
   };
   "consumer.fetch_start": { readonly nodeId: number };
-  "consumer.fetch": { readonly numberOfBatches: number; readonly duration: number; readonly nodeId: number };
+  "consumer.fetch": {
+    /** Partitions with messages. */
+    readonly numberOfBatches: number;
+    readonly duration: number;
+    readonly nodeId: number;
+  };
   "consumer.start_batch_process": BatchProcessPayload;
   "consumer.end_batch_process": BatchProcessPayload & { readonly duration: number };
   "consumer.connect": null;

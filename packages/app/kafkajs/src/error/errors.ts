@@ -25,12 +25,12 @@ const textOf = (told: Told): string => (typeof told === "string" ? told : told.m
 export class KafkaJSError extends Error {
   override name = "KafkaJSError";
   readonly retriable: boolean;
+  /** Part of KafkaJS's errors; no error has one here. */
   readonly helpUrl: string | undefined;
 
   constructor(told: Told, { retriable = true, cause }: KafkaJSErrorMetadata = {}) {
     super(textOf(told), cause === undefined ? {} : { cause });
     this.retriable = retriable;
-    this.helpUrl = told instanceof KafkaJSError ? told.helpUrl : undefined;
   }
 }
 

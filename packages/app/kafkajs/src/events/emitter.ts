@@ -14,33 +14,29 @@ export interface InstrumentationEvent<T> {
 /** Ends the calls of a listener; the parameter is the name of the event. */
 export type RemoveInstrumentationEventListener<Name extends string = string> = (() => void) & { readonly event?: Name };
 
+/** Events that have names and are never told: the assignors give a member partitions of its own topics only. */
+const UNTOLD: readonly string[] = ["consumer.received_unsubscribed_topics"];
+
 /** Events of one producer, consumer or admin, by the names that it has. */
 export class Emitter {
   readonly #emitter = new EventEmitter();
   readonly #names: Readonly<Record<string, string>>;
   readonly #owner: string;
   readonly #logger: Logger;
-  /** Events that have names and are never told. */
-  readonly #untold: readonly string[];
   #nextId = 0;
 
   /** `owner` is the word for the one whose events they are, as in `consumer.events`. */
-  constructor(
-    owner: string,
-    { names, untold }: { readonly names: Readonly<Record<string, string>>; readonly untold: readonly string[] },
-    logger: Logger,
-  ) {
+  constructor(owner: string, names: Readonly<Record<string, string>>, logger: Logger) {
     this.#owner = owner;
     this.#names = names;
-    this.#untold = untold;
     this.#logger = logger;
     // Programs add as many listeners as they like.
     this.#emitter.setMaxListeners(0);
   }
 
-  /** True if somebody listens. */
-  hears(name: string): boolean {
-    return this.#emitter.listenerCount(name) > 0;
+  /** True if somebody listens to one of these events. */
+  hears(...names: readonly string[]): boolean {
+    return names.some(name => this.#emitter.listenerCount(name) > 0);
   }
 
   emit(name: string, payload: unknown): void {
@@ -55,7 +51,7 @@ export class Emitter {
       const names = Object.keys(this.#names).map(key => `${this.#owner}.events.${key}`);
       throw new KafkaJSNonRetriableError(`Event name should be one of ${names.join(", ")}`);
     }
-    if (this.#untold.includes(name)) this.#logger.warn(`The event ${name} is never told by this client`);
+    if (UNTOLD.includes(name)) this.#logger.warn(`The event ${name} is never told by this client`);
     const call = (event: InstrumentationEvent<never>): void => {
       new Promise(resolve => resolve(listener(event))).catch((error: unknown) => {
         const message = error instanceof Error ? error.message : String(error);

@@ -1,4 +1,7 @@
-/** Request that was answered. Times are in ms since the epoch, durations in ms. */
+import { endpointText, type RequestObserver, type SentRequest } from "@samsa/wire";
+import type { Emitter } from "./emitter.ts";
+
+/** Request that was answered, or sent if it has no answer. Times are in ms since the epoch, durations in ms. */
 export interface RequestPayload {
   readonly apiKey: number;
   readonly apiName: string;
@@ -12,11 +15,11 @@ export interface RequestPayload {
   readonly duration: number;
   /** From `createdAt` to `sentAt`. */
   readonly pendingDuration: number;
-  /** Bytes of the answer. */
+  /** Bytes of the answer; 0: there is none. */
   readonly size: number;
 }
 
-/** Request that was not answered in time. */
+/** Request that was sent, and not answered in time. */
 export type RequestTimeoutPayload = Omit<RequestPayload, "duration" | "size">;
 
 /** Requests that wait for room in flight to a broker. */
@@ -24,4 +27,45 @@ export interface RequestQueueSizePayload {
   readonly broker: string;
   readonly clientId: string;
   readonly queueSize: number;
+}
+
+/** Names of the events of requests. */
+interface RequestEvents {
+  readonly REQUEST: string;
+  readonly REQUEST_TIMEOUT: string;
+  readonly REQUEST_QUEUE_SIZE: string;
+}
+
+function factsOf({
+  api,
+  version,
+  endpoint,
+  clientId,
+  correlationId,
+  sentAt,
+  waitedMs,
+}: SentRequest): RequestTimeoutPayload {
+  const pendingDuration = Math.round(waitedMs);
+  return {
+    ...{ apiKey: api.key, apiName: api.name, apiVersion: version },
+    ...{ broker: endpointText(endpoint), clientId, correlationId },
+    ...{ createdAt: sentAt - pendingDuration, sentAt, pendingDuration },
+  };
+}
+
+/** Tells of the requests of a client's connections by events. */
+export function requestEvents(names: RequestEvents, emitter: Emitter): RequestObserver {
+  const { REQUEST, REQUEST_TIMEOUT, REQUEST_QUEUE_SIZE } = names;
+  return {
+    get isListening() {
+      return emitter.hears(REQUEST, REQUEST_TIMEOUT, REQUEST_QUEUE_SIZE);
+    },
+    answered: (request, durationMs, size) => {
+      emitter.emit(REQUEST, { ...factsOf(request), duration: Math.round(durationMs), size });
+    },
+    timedOut: request => emitter.emit(REQUEST_TIMEOUT, factsOf(request)),
+    waiting: (endpoint, clientId, queueSize) => {
+      emitter.emit(REQUEST_QUEUE_SIZE, { broker: endpointText(endpoint), clientId, queueSize });
+    },
+  };
 }

@@ -27,23 +27,20 @@ export function compressionOf(given: ProducerBatch["compression"]): Compression 
   throw new KafkaJSNonRetriableError(`compression is one of CompressionTypes, not ${String(given)}`);
 }
 
-/** Messages by topic; those of a topic that comes several times together. */
-export function merged(topicMessages: readonly TopicMessages[]): Map<string, Message[]> {
-  const byTopic = new Map<string, Message[]>();
-  for (const { topic, messages } of topicMessages) {
-    const found = byTopic.get(topic);
-    if (found === undefined) byTopic.set(topic, [...messages]);
-    else found.push(...messages);
-  }
-  return byTopic;
-}
+/** Partitions of topics, as partitioners see them: made once for each state of the metadata. */
+export class TopicPartitions {
+  readonly #known = new WeakMap<TopicView, PartitionMetadata[]>();
 
-/** Partitions of a topic, for a partitioner. */
-export function partitionMetadata({ partitions }: TopicView): PartitionMetadata[] {
-  return partitions.map(({ index, leaderId, replicas, inSync, offline }) => ({
-    ...{ partitionErrorCode: 0, partitionId: index, leader: leaderId, replicas: [...replicas], isr: [...inSync] },
-    offlineReplicas: [...offline],
-  }));
+  of(view: TopicView): PartitionMetadata[] {
+    const known = this.#known.get(view);
+    if (known !== undefined) return known;
+    const made = view.partitions.map(({ index, leaderId, replicas, inSync, offline }) => ({
+      ...{ partitionErrorCode: 0, partitionId: index, leader: leaderId, replicas: [...replicas], isr: [...inSync] },
+      offlineReplicas: [...offline],
+    }));
+    this.#known.set(view, made);
+    return made;
+  }
 }
 
 function dataOf(data: unknown, part: string, topic: string): string | Uint8Array | null {
@@ -90,9 +87,13 @@ export function recordOf(message: Message, choices: TopicChoices): Outgoing {
   }
   const { key, value, headers, timestamp } = message;
   return {
-    ...{ topic, partition, compression, key: dataOf(key, "key", topic), value: dataOf(value, "value", topic) },
-    ...(headers === undefined || headers === null ? {} : { headers: headersOf(headers, topic) }),
-    ...(timestamp === undefined || timestamp === null ? {} : { timestamp: timestampOf(timestamp, topic) }),
+    topic,
+    partition,
+    compression,
+    key: dataOf(key, "key", topic),
+    value: dataOf(value, "value", topic),
+    headers: headers === undefined || headers === null ? undefined : headersOf(headers, topic),
+    timestamp: timestamp === undefined || timestamp === null ? undefined : timestampOf(timestamp, topic),
   };
 }
 

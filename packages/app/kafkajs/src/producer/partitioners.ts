@@ -53,10 +53,25 @@ function legacyHash(bytes: Uint8Array): number {
   return h ^ (h >>> 15);
 }
 
+/** Partitions with a leader; all of them if none has one. Kept for as long as the metadata stays the same. */
+class LedPartitions {
+  readonly #known = new WeakMap<readonly PartitionMetadata[], readonly PartitionMetadata[]>();
+
+  among(all: readonly PartitionMetadata[]): readonly PartitionMetadata[] {
+    const known = this.#known.get(all);
+    if (known !== undefined) return known;
+    const led = all.filter(({ leader }) => leader >= 0);
+    const made = led.length > 0 ? led : all;
+    this.#known.set(all, made);
+    return made;
+  }
+}
+
 /** Partitioner that hashes keys, and takes the partitions with a leader by turns for messages without a key. */
 function partitioner(hash: (key: Uint8Array) => number): ICustomPartitioner {
   return () => {
     const turns = new Map<string, number>();
+    const led = new LedPartitions();
     return ({ topic, partitionMetadata, message: { partition, key } }) => {
       if (partition !== undefined && partition !== null) return partition;
       const count = partitionMetadata.length;
@@ -65,8 +80,7 @@ function partitioner(hash: (key: Uint8Array) => number): ICustomPartitioner {
       }
       const turn = turns.get(topic) ?? Math.floor(Math.random() * count);
       turns.set(topic, (turn + 1) & 0x7fffffff);
-      const led = partitionMetadata.filter(({ leader }) => leader >= 0);
-      const among = led.length > 0 ? led : partitionMetadata;
+      const among = led.among(partitionMetadata);
       return among[turn % among.length]?.partitionId ?? 0;
     };
   };

@@ -11,7 +11,7 @@ import { kafkaJSError } from "../error/convert.ts";
 import { KafkaJSError, KafkaJSNonRetriableError } from "../error/errors.ts";
 import type { Emitter } from "../events/emitter.ts";
 import type { Logger } from "../log/logger.ts";
-import { checkMessages, compressionOf, merged, partitionMetadata, placesOf, recordOf } from "./messages.ts";
+import { checkMessages, compressionOf, placesOf, recordOf, TopicPartitions } from "./messages.ts";
 import type { PartitionerArgs } from "./partitioners.ts";
 import { OngoingTransaction, type TransactionParts } from "./transaction.ts";
 import {
@@ -47,6 +47,7 @@ export class KafkaJSProducer implements Producer {
   readonly on: Producer["on"];
   readonly #parts: ProducerParts;
   readonly #ways = new Map<string, Runtime>();
+  readonly #partitions = new TopicPartitions();
   #status: Status = "disconnected";
   #transactional: Promise<Runtime> | undefined;
   #ongoing: OngoingTransaction | undefined;
@@ -177,7 +178,6 @@ export class KafkaJSProducer implements Producer {
 
   /** Checks a call. Returns its `acks`. */
   #checked({ acks = -1, topicMessages = [] }: ProducerBatch, needsAll: boolean): -1 | 0 | 1 {
-    if (topicMessages.some(({ topic }) => !topic)) throw new KafkaJSNonRetriableError("Invalid topic");
     if (needsAll && acks !== -1) {
       throw new KafkaJSNonRetriableError(
         "Not requiring ack for all messages invalidates the idempotent producer's EoS guarantees",
@@ -201,9 +201,9 @@ export class KafkaJSProducer implements Producer {
     const codec = compressionOf(compression);
     try {
       const records: Outgoing[] = [];
-      for (const [topic, messages] of merged(topicMessages)) {
+      for (const { topic, messages } of topicMessages) {
         const view = client.metadata.topic(topic) ?? (await client.topic(topic, client.patience()));
-        const choices = { topic, partitions: partitionMetadata(view), partitioner, compression: codec };
+        const choices = { topic, partitions: this.#partitions.of(view), partitioner, compression: codec };
         for (const message of messages) records.push(recordOf(message, choices));
       }
       const result = await producerFor(client).sendBatch(records);

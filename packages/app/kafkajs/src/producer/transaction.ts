@@ -3,7 +3,7 @@ import type { Producer as Runtime } from "@samsa/client-runtime";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { CommittedOffsets } from "../cluster/committed.ts";
 import { KafkaJSNonRetriableError } from "../error/errors.ts";
-import { checkPartition, checkTopic, offsetOf } from "../values/offset.ts";
+import { checkPartition, checkTopic, offsetOf, type Place } from "../values/offset.ts";
 import type { Offsets, ProducerBatch, ProducerRecord, RecordMetadata, Transaction } from "./types.ts";
 
 /** Parts of a transaction. */
@@ -20,7 +20,7 @@ export class OngoingTransaction implements Transaction {
   #hasEnded = false;
   #isEnding = false;
   /** Offsets that its commit makes those of a group. */
-  readonly #offsets: (readonly [groupId: string, topic: string, partition: number, offset: string])[] = [];
+  readonly #offsets: (readonly [groupId: string, offset: Place])[] = [];
 
   constructor(parts: TransactionParts) {
     this.#parts = parts;
@@ -61,9 +61,7 @@ export class OngoingTransaction implements Transaction {
     });
     const group = { groupId: consumerGroupId, generationId: -1, memberId: "", groupInstanceId: null };
     await this.#calling(() => producer.sendOffsets(offsets, group));
-    for (const { topic, partition, offset } of offsets) {
-      this.#offsets.push([consumerGroupId, topic, partition, String(offset)]);
-    }
+    for (const offset of offsets) this.#offsets.push([consumerGroupId, offset]);
   };
 
   readonly commit = async (): Promise<void> => {

@@ -113,7 +113,7 @@ export interface ProducerPayloads {
 
 /** Producer of messages. */
 export interface Producer extends Sender {
-  /** Connects to a broker; an idempotent producer gets its id. */
+  /** Connects to a broker. */
   connect(): Promise<void>;
   /** Delivers what was sent, and closes the connections. */
   disconnect(): Promise<void>;

@@ -33,8 +33,6 @@ export interface KafkaConfig {
   readonly connectionTimeout?: number;
   /** Longest time of the authentication of a connection, on top of that; 10 s by default. */
   readonly authenticationTimeout?: number;
-  /** Sessions are renewed at 85 to 95 % of their lifetime, whatever this says. */
-  readonly reauthenticationThreshold?: number;
   /** Longest time from a request to its answer; 30 s by default. */
   readonly requestTimeout?: number;
   /** False: requests wait for their answers without an end. True by default. */

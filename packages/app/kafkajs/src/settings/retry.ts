@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { KafkaJSNonRetriableError, KafkaJSNumberOfRetriesExceeded } from "../error/errors.ts";
+import { MAX_INT } from "./numbers.ts";
 
 /** Attempts of a call. Times are in ms. */
 export interface RetryOptions {
@@ -25,8 +26,6 @@ const DEFAULTS: RetrySettings = { maxRetryTime: 30_000, initialRetryTime: 300, f
 const MISTAKES: readonly string[] = ["RangeError", "ReferenceError", "SyntaxError", "TypeError"];
 /** Attempts that a budget of time counts at most: after them the client does not give up. */
 const COUNTED = 1000;
-/** Longest time of a timer, in ms. */
-const MAX_TIME = 0x7fffffff;
 
 /** Merges options, of which later ones come first, and checks them. */
 export function retrySettings(...all: readonly (RetryOptions | undefined)[]): RetrySettings {
@@ -57,7 +56,7 @@ export function budgetOf(settings: RetrySettings): number {
   let count = 0;
   for (const delay of delays(settings)) {
     sum += delay;
-    if (++count === COUNTED || sum >= MAX_TIME) return MAX_TIME;
+    if (++count === COUNTED || sum >= MAX_INT) return MAX_INT;
   }
   return sum;
 }
@@ -106,6 +105,6 @@ export class Attempts {
       throw new KafkaJSNumberOfRetriesExceeded(error, { retryCount: this.#count, retryTime: time });
     this.#count++;
     this.#time = Math.min(this.#time * multiplier, maxRetryTime);
-    await sleep(Math.min(time, MAX_TIME), undefined, signal === undefined ? {} : { signal });
+    await sleep(Math.min(time, MAX_INT), undefined, signal === undefined ? {} : { signal });
   }
 }

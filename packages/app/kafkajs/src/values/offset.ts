@@ -1,5 +1,12 @@
 import { KafkaJSNonRetriableError } from "../error/errors.ts";
 
+/** A partition and an offset in it. */
+export interface Place {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
 /**
  * Offset of a text or a number. Offsets of logs are exact as numbers: a log does not grow beyond 2^53 records. Throws
  * KafkaJSNonRetriableError for what is no offset.

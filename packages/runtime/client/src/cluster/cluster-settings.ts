@@ -1,5 +1,5 @@
 import type { MetadataSettings } from "@samsa/client-kernel";
-import type { Endpoint, Security } from "@samsa/wire";
+import type { Endpoint, RequestObserver, Security } from "@samsa/wire";
 
 /** Settings of a `ClusterClient`; times are in ms. Names in the comments are Kafka's. */
 export interface ClusterSettings extends MetadataSettings {
@@ -35,6 +35,8 @@ export interface ClusterSettings extends MetadataSettings {
   readonly setupTimeoutMaxMs: number;
   /** `connections.max.idle.ms`. */
   readonly maxIdleConnectionMs: number;
+  /** Hears of the requests of all connections; nobody by default. */
+  readonly observer?: RequestObserver | undefined;
 }
 
 /** Code of controllers in a question about endpoints (`EndpointType.CONTROLLER`). */

@@ -20,6 +20,7 @@ import {
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { Patience } from "../cluster/deadline.ts";
 import type { ConsumedRecord } from "./consumed-record.ts";
+import type { ConsumerReporter } from "./consumer-observer.ts";
 import type { FetchRuntime } from "./fetch-runtime.ts";
 import type { GroupSettings, RebalanceListener, Subscription } from "./group-settings.ts";
 import { Membership, type MembershipSteps } from "./membership.ts";
@@ -37,6 +38,8 @@ export interface GroupParts {
   readonly rackId: string;
   /** A rebalance has ended, after so many milliseconds. */
   readonly rebalanced: (ms: number) => void;
+  /** Tells of heartbeats; undefined: nobody listens. */
+  readonly reporter: ConsumerReporter | undefined;
 }
 
 /** Most commits, or fetches of offsets, that wait at a time. */
@@ -231,7 +234,7 @@ export class ConsumerGroup {
   // Rebalances
 
   #steps(): MembershipSteps {
-    const { runtime, listener } = this.#parts;
+    const { runtime, listener, reporter } = this.#parts;
     return {
       commit: async partitions => {
         this.#rebalanceBegins();
@@ -275,6 +278,7 @@ export class ConsumerGroup {
       },
       report: error => this.#client.env.logger.warn(error.message, { group: this.#settings.groupId }),
       fatal: error => runtime.loop.fail(error),
+      heartbeat: () => reporter?.heartbeat(),
     };
   }
 

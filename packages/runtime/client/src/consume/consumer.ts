@@ -18,6 +18,7 @@ import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
 import { TelemetryReporter } from "../telemetry/telemetry-reporter.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
+import { type ConsumerObserver, ConsumerReporter } from "./consumer-observer.ts";
 import { GROUP_DEFAULTS, type GroupSettings, type RebalanceListener, type Subscription } from "./group-settings.ts";
 import { type ConsumerOptions, type ConsumerSettings, consumerSettings, fetchOptions } from "./consumer-settings.ts";
 import { FetchRuntime, type Moved } from "./fetch-runtime.ts";
@@ -47,6 +48,8 @@ export interface ConsumerParts {
   readonly listener?: RebalanceListener;
   /** Called when a partition goes on elsewhere than at its position; the log gets a warning by default. */
   readonly moved?: (moved: Moved) => void;
+  /** Hears of heartbeats and of requests for records; nobody by default. */
+  readonly observer?: ConsumerObserver | undefined;
 }
 
 /** Time in ms that a close waits for brokers. */
@@ -69,11 +72,12 @@ export class Consumer {
   constructor(client: ClusterClient, options: ConsumerOptions = {}, parts: ConsumerParts = {}) {
     this.#client = client;
     this.#settings = consumerSettings(options);
-    const { group, listener = {}, moved = ({ type: _, ...facts }: Moved) => this.#warn(facts) } = parts;
+    const { group, listener = {}, observer, moved = ({ type: _, ...facts }: Moved) => this.#warn(facts) } = parts;
     const fetch = fetchOptions(this.#settings, client, group !== undefined);
     const committed = (partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> =>
       this.#ofGroup().beginnings(partitions);
-    this.#runtime = new FetchRuntime(client, fetch, { committed: group && committed, moved });
+    const reporter = observer && new ConsumerReporter(client.env, observer);
+    this.#runtime = new FetchRuntime(client, fetch, { committed: group && committed, moved, reporter });
     this.#telemetry = new TelemetryReporter(client, {
       domain: "consumer",
       resource: () => this.#resource(group),
@@ -89,7 +93,7 @@ export class Consumer {
           listener,
           isBusyWith: partitions => this.#isBusyWith(partitions),
           lose: partitions => this.#runner?.lose(partitions),
-          rackId: this.#settings.rackId,
+          ...{ rackId: this.#settings.rackId, reporter },
           rebalanced: ms => this.#telemetry.metrics.rebalanced(ms, client.env.clock.monotonic()),
         },
       );

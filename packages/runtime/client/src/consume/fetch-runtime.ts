@@ -8,9 +8,11 @@ import {
   type MetadataEffect,
   type TopicPartition,
 } from "@samsa/client-kernel";
+import type { FetchResponse } from "@samsa/protocol";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { patiently, type Patience } from "../cluster/deadline.ts";
 import { type Answer, EffectLoop } from "../cluster/effect-loop.ts";
+import type { ConsumerReporter } from "./consumer-observer.ts";
 
 /** Partition that goes on elsewhere than at its position. */
 export type Moved = Extract<FetchEffect, { type: "moved" }>;
@@ -26,6 +28,8 @@ export interface FetchSources {
   readonly committed: ((partitions: readonly TopicPartition[]) => Promise<readonly CommittedOffset[]>) | undefined;
   /** Called when a partition goes on elsewhere than at its position. */
   readonly moved: (moved: Moved) => void;
+  /** Tells of requests for records; nobody by default. */
+  readonly reporter?: ConsumerReporter | undefined;
 }
 
 /** Epoch of a request that closes its fetch session (KIP-227). */
@@ -78,7 +82,7 @@ export class FetchRuntime {
     const { ticket } = effect;
     switch (effect.type) {
       case "fetch": {
-        const answer = await this.#send(effect);
+        const answer = await this.#fetch(effect);
         return moment => fetcher.fetched(ticket, answer, moment);
       }
       case "listOffsets": {
@@ -96,7 +100,18 @@ export class FetchRuntime {
     }
   }
 
-  #send({ brokerId, request, maxVersion }: Extract<FetchEffect, { type: "fetch" }>) {
+  async #fetch(effect: Extract<FetchEffect, { type: "fetch" }>): Promise<FetchResponse> {
+    const { reporter } = this.#sources;
+    const observed = reporter?.fetchStarted(effect.brokerId);
+    let answer: FetchResponse | undefined;
+    try {
+      return (answer = await this.#send(effect));
+    } finally {
+      reporter?.fetchEnded(observed, answer);
+    }
+  }
+
+  #send({ brokerId, request, maxVersion }: Extract<FetchEffect, { type: "fetch" }>): Promise<FetchResponse> {
     const { maxWaitMs, requestTimeoutMs } = this.#options;
     return this.#client.call(brokerId, "Fetch", request, {
       // A request that closes a session does not wait behind one that waits for records.

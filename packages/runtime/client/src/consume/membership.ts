@@ -31,9 +31,13 @@ export interface MembershipSteps {
   report(error: KafkaError): void;
   /** The member does nothing more. */
   fatal(error: KafkaError): void;
+  /** The coordinator has answered a heartbeat, without an error. */
+  heartbeat?(): void;
 }
 
 type Call = Extract<MemberEffect, { type: "call" }>;
+
+const HEARTBEATS: ReadonlySet<string> = new Set(["Heartbeat", "ConsumerGroupHeartbeat", "ShareGroupHeartbeat"]);
 
 /** Membership in a group: carries out the effects of a `GroupMember` over the connections of a client. */
 export class Membership {
@@ -156,6 +160,7 @@ export class Membership {
     let take: (at: Moment) => readonly MemberEffect[];
     try {
       const answer = await this.#answerTo(call, options);
+      if (HEARTBEATS.has(answer.api) && answer.response.errorCode === 0) this.#steps.heartbeat?.();
       take = at => this.#member.answered(at, id, answer);
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error;

@@ -5,6 +5,7 @@ import type { BrokerProcess } from "../processes/broker.ts";
 import { AGAINST_KAFKA, startBroker } from "../processes/broker-process.ts";
 import { CLUSTER_TRIALS } from "./cluster-trials.ts";
 import { runTool } from "./kafka-tools.ts";
+import { KAFKAJS_TRIAL } from "./kafkajs-trial.ts";
 import { KIND_TRIALS } from "./kind-trials.ts";
 import { MIGRATION_TRIAL } from "./migration-trial.ts";
 import { CLIENT_KILLS_TRIALS } from "./client-kills-trial.ts";
@@ -110,7 +111,7 @@ export const TRIALS: readonly Trial[] = [
   walk("sarama", () => findGo("sarama")),
   walk("rskafka", findRust),
   walk("KafkaJS", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"))),
-  walk("@samsa/kafkajs", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"), "--samsa")),
+  KAFKAJS_TRIAL,
   ...KIND_TRIALS,
   ...CLUSTER_TRIALS,
   ...VENDOR_TRIALS,

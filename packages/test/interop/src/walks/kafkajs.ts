@@ -14,18 +14,66 @@ import {
   logLevel as levels,
   ResourcePatternTypes,
 } from "@samsa/kafkajs";
-import original, { type Admin, type Consumer, type Kafka, type KafkaMessage } from "kafkajs";
+import original, {
+  type Admin as KafkaJSAdmin,
+  type Consumer as KafkaJSConsumer,
+  type KafkaMessage,
+  type logLevel as LogLevel,
+  type Producer,
+  type ProducerConfig,
+  type ResourceConfigQuery,
+} from "kafkajs";
 import { CODECS, registerCodecs } from "../judges/codecs.ts";
+import { until } from "../processes/until.ts";
 import { check, equal, refused, tellVersion } from "./walk.ts";
 
 const TOPIC = "kafkajs-walk";
+/** Time in ms in which a broker hears of new partitions. */
+const METADATA_MS = 5000;
 const isSamsa = process.argv.includes("--samsa");
+
+// Types of KafkaJS, but where it is wrong: ids of events are no texts, values of settings may be null.
+interface Admin extends Omit<KafkaJSAdmin, "on" | "describeGroups" | "describeConfigs" | "deleteGroups"> {
+  deleteGroups(groupIds: string[]): Promise<unknown>;
+  describeGroups(groupIds: string[]): Promise<{ readonly groups: readonly { readonly state: string }[] }>;
+  describeConfigs(query: { readonly resources: ResourceConfigQuery[]; readonly includeSynonyms: boolean }): Promise<{
+    readonly resources: readonly {
+      readonly configEntries: readonly { readonly configName: string; readonly configValue: string | null }[];
+    }[];
+  }>;
+}
+
+interface Consumer extends Omit<KafkaJSConsumer, "on" | "describeGroup"> {
+  on(name: "consumer.crash", listener: (event: { readonly payload: { readonly error: Error } }) => void): () => void;
+}
+
+interface Kafka {
+  producer(config?: ProducerConfig): Omit<Producer, "on">;
+  consumer(config: { readonly groupId: string; readonly maxWaitTimeInMs: number }): Consumer;
+  admin(): Admin;
+}
+
+/** Part of either package that the walk uses. */
+interface Package {
+  readonly Kafka: new (config: {
+    readonly brokers: string[];
+    readonly clientId: string;
+    readonly logLevel: LogLevel;
+    readonly retry: { readonly initialRetryTime: number; readonly retries: number };
+  }) => Kafka;
+  readonly logLevel: Pick<typeof original.logLevel, "NOTHING">;
+  readonly ConfigResourceTypes: Pick<typeof original.ConfigResourceTypes, "TOPIC">;
+  readonly AclResourceTypes: Pick<typeof original.AclResourceTypes, "ANY">;
+  readonly AclOperationTypes: Pick<typeof original.AclOperationTypes, "ANY">;
+  readonly AclPermissionTypes: Pick<typeof original.AclPermissionTypes, "ANY">;
+  readonly ResourcePatternTypes: Pick<typeof original.ResourcePatternTypes, "ANY">;
+}
+
 const samsa = {
   ...{ Kafka: SamsaKafka, logLevel: levels, ConfigResourceTypes: ResourceTypes, ResourcePatternTypes },
   ...{ AclResourceTypes, AclOperationTypes, AclPermissionTypes },
 };
-// The types of KafkaJS check this program; those of ours are narrower where KafkaJS's are wrong.
-const kafkajs = isSamsa ? (samsa as unknown as typeof original) : original;
+const kafkajs: Package = isSamsa ? samsa : original;
 const { ConfigResourceTypes, logLevel } = kafkajs;
 
 interface Taken {
@@ -68,10 +116,13 @@ async function topics(admin: Admin): Promise<void> {
   await check("add partitions", async () => {
     await create("grows");
     await admin.createPartitions({ topicPartitions: [{ topic: "grows", count: 3 }] });
-    equal("partitions", (await admin.fetchTopicMetadata({ topics: ["grows"] })).topics[0]?.partitions.length, 3);
+    const count = async (): Promise<number | undefined> =>
+      (await admin.fetchTopicMetadata({ topics: ["grows"] })).topics[0]?.partitions.length;
+    // A broker hears of the partitions after the controller has answered.
+    await until("the topic has 3 partitions", async () => (await count()) === 3, METADATA_MS);
   });
   const resource = { type: ConfigResourceTypes.TOPIC, name: TOPIC };
-  const retention = async (): Promise<string | undefined> => {
+  const retention = async (): Promise<string | null | undefined> => {
     const { resources } = await admin.describeConfigs({ resources: [resource], includeSynonyms: false });
     return resources[0]?.configEntries.find(entry => entry.configName === "retention.ms")?.configValue;
   };
