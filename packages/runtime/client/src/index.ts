@@ -37,6 +37,7 @@ export type {
   ConfigEntry,
   ConfigResource,
   ConfigResourceType,
+  ConfigSource,
   ConfigSynonym,
 } from "./admin/configs.ts";
 export type { FoundOffset, OffsetSpec } from "./admin/offsets.ts";

@@ -12,7 +12,7 @@ import type { ApiName, MetadataResponse } from "@samsa/protocol";
 import type { CallOptions, NodeApiVersions, RequestFor, ResponseOf } from "@samsa/wire";
 import { BrokerPool, type LinkUse } from "./broker-pool.ts";
 import type { ClusterSettings } from "./cluster-settings.ts";
-import { type CoordinatorKind, Coordinators } from "./coordinators.ts";
+import { type Coordinator, type CoordinatorKind, Coordinators } from "./coordinators.ts";
 import { holding, pause, patiently, type Patience } from "./deadline.ts";
 import { isSecurityFailure, kafkaErrorOf } from "./failures.ts";
 
@@ -115,6 +115,12 @@ export class ClusterClient {
       this.#coordinators.forget(kind, key);
       throw error;
     }
+  }
+
+  /** Address of a coordinator. Looks for it, once, if it is not known; rejects with a `KafkaError`. */
+  coordinator(kind: CoordinatorKind, key: string): Promise<Coordinator> {
+    this.#checkOpen();
+    return this.#coordinators.find(kind, key);
   }
 
   /** Looks for a coordinator again at the next call, as after NOT_COORDINATOR. */
