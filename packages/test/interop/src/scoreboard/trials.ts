@@ -22,6 +22,7 @@ import {
   nodeProgram,
   type Program,
 } from "../processes/runtimes.ts";
+import { SCRIPT_TRIAL } from "./script-trial.ts";
 import { oneLine, type Trial, type Verdict } from "./scoreboard.ts";
 import { runWalk } from "./walk.ts";
 
@@ -115,5 +116,6 @@ export const TRIALS: readonly Trial[] = [
   ...VENDOR_TRIALS,
   MIGRATION_TRIAL,
   CLIENT_TRIAL,
+  SCRIPT_TRIAL,
   walk("@platformatic/kafka", async () => nodeProgram(join(import.meta.dirname, "../walks/platformatic.ts"))),
 ];
