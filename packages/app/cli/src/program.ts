@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { groupCommands, recordCommands, shareCommands, transactionCommands } from "./client-program.ts";
+import { benchCommands, groupCommands, recordCommands, shareCommands, transactionCommands } from "./client-program.ts";
 import { asking, clusterCommands, collect } from "./cluster-program.ts";
 import { TOOL_NAMES } from "./kafka-tools/tools.ts";
 import { LOG_LEVELS } from "./terminal/levels.ts";
@@ -196,6 +196,7 @@ export function program(): Command {
     .action((file, options) => import("./commands/start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
   recordCommands(samsa);
+  benchCommands(samsa);
   configCommands(samsa);
   quotaCommands(samsa);
   groupCommands(samsa);
