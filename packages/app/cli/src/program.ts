@@ -207,6 +207,10 @@ export function program(): Command {
   logCommands(samsa);
   metadataCommand(samsa);
   storageCommands(samsa);
+  samsa
+    .command("completion <shell>")
+    .description("print the script with which bash, zsh or fish completes these commands")
+    .action(shell => import("./completion/completion.ts").then(({ completion }) => completion(shell, samsa)));
   samsa.addHelpText("after", `\nScripts of Kafka's, with its options: ${TOOL_NAMES.join(", ")}`);
   return samsa;
 }
