@@ -67,6 +67,28 @@ export function recordCommands(program: Command): void {
     );
 }
 
+/** Commands that measure a cluster. */
+export function benchCommands(program: Command): void {
+  const bench = program.command("bench").description("measure how fast records are written and read");
+  const bounded = (command: Command): Command =>
+    asking(command)
+      .option("-n, --records <count>", "end after so many records")
+      .option("--seconds <count>", "end after so many seconds", "10");
+  bounded(bench.command("produce <topic>"))
+    .description("write records as fast as possible, and measure the time to their acknowledgement")
+    .option("--size <bytes>", "size of a value", "100")
+    .option("--rate <records>", "records per second; default: as many as possible")
+    .option("-p, --partition <index>", "partition of all records; by default, the producer decides")
+    .option("--compression <codec>", "none (the default), gzip, snappy, lz4 or zstd")
+    .option("--acks <count>", "acknowledgements to wait for: all (the default), 1 or 0")
+    .option("--linger <ms>", "time that a record waits for others")
+    .action((topic, options) => import("./commands/clients/bench.ts").then(it => it.benchProduce(topic, options)));
+  bounded(bench.command("consume <topic...>"))
+    .description("read topics as fast as possible, to where they end as it begins")
+    .option("-f, --follow", "read new records instead, and measure how old they are when they come")
+    .action((topics, options) => import("./commands/clients/bench.ts").then(it => it.benchConsume(topics, options)));
+}
+
 /** States of a transaction, as brokers name them. */
 const TRANSACTION_STATES = [
   ...["Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort"],

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
-import { groupCommands, recordCommands, shareCommands, transactionCommands } from "./client-program.ts";
+import { benchCommands, groupCommands, recordCommands, shareCommands, transactionCommands } from "./client-program.ts";
 import { asking, clusterCommands, collect } from "./cluster-program.ts";
+import { TOOL_NAMES } from "./kafka-tools/tools.ts";
 import { LOG_LEVELS } from "./terminal/levels.ts";
 import { print } from "./terminal/output.ts";
 import { COMMIT, VERSION } from "./terminal/version.ts";
@@ -160,7 +161,10 @@ function storageCommands(program: Command): void {
     .command("info")
     .description("describe the log directories of this node")
     .requiredOption(...config)
-    .action(options => import("./commands/storage.ts").then(({ info }) => info(options)));
+    .action(async options => {
+      const { info } = await import("./commands/storage.ts");
+      process.exitCode = info(options);
+    });
   storage
     .command("random-uuid")
     .description("print a random UUID")
@@ -192,6 +196,7 @@ export function program(): Command {
     .action((file, options) => import("./commands/start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
   recordCommands(samsa);
+  benchCommands(samsa);
   configCommands(samsa);
   quotaCommands(samsa);
   groupCommands(samsa);
@@ -202,5 +207,10 @@ export function program(): Command {
   logCommands(samsa);
   metadataCommand(samsa);
   storageCommands(samsa);
+  samsa
+    .command("completion <shell>")
+    .description("print the script with which bash, zsh or fish completes these commands")
+    .action(shell => import("./completion/completion.ts").then(({ completion }) => completion(shell, samsa)));
+  samsa.addHelpText("after", `\nScripts of Kafka's, with its options: ${TOOL_NAMES.join(", ")}`);
   return samsa;
 }

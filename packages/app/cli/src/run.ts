@@ -1,3 +1,4 @@
+import { runTool, toolNamed } from "./kafka-tools/tools.ts";
 import { Failure, reportFailure } from "./terminal/failure.ts";
 import { program } from "./program.ts";
 
@@ -8,8 +9,13 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
+const [, path, word] = process.argv;
+const byLink = toolNamed(path);
+const tool = byLink ?? toolNamed(word);
+
 try {
-  await program().parseAsync();
+  if (tool === undefined) await program().parseAsync();
+  else process.exitCode = await runTool(tool, process.argv.slice(byLink === undefined ? 3 : 2));
 } catch (error) {
   reportFailure(error);
 }

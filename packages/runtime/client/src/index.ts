@@ -38,6 +38,7 @@ export type {
   ConfigEntry,
   ConfigResource,
   ConfigResourceType,
+  ConfigSource,
   ConfigSynonym,
 } from "./admin/configs.ts";
 export type { FoundOffset, OffsetSpec } from "./admin/offsets.ts";

@@ -325,6 +325,8 @@ export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "format/records/src/control.ts uvarint": "skips the number of a tag",
   "format/records/src/judge.ts next": "the batch has been validated",
   "app/cli/src/commands/clients/consume.ts forEach": "the visitor counts what it prints",
+  "app/cli/src/commands/clients/bench.ts forEach": "the visitor counts what it measures",
+  "app/cli/src/kafka-tools/tools/cluster/storage.ts levelOfRelease": "refuses a release that is not known",
   "kernel/coordinator/src/classic/group.ts i16": "skips the version",
   "kernel/log/src/compaction.ts marker": "a marker adds no key to the map",
   "kernel/metadata/src/image/edits.ts delete": "removing what is not there succeeds",

@@ -44,11 +44,11 @@ export function format(options: StorageFormatOptions): void {
   for (const line of lines) console.log(line);
 }
 
-/** `samsa storage info`. The exit code is 1 if it finds problems. */
-export function info(options: { readonly config: string }): void {
+/** `samsa storage info`. Returns the exit code, which is 1 if it finds problems. */
+export function info(options: { readonly config: string }): number {
   const { lines, ok } = storageInfo(env(), placed(readSettings(options.config, [])));
   for (const line of lines) console.log(line);
-  if (!ok) process.exitCode = 1;
+  return ok ? 0 : 1;
 }
 
 /** `samsa storage random-uuid`. */

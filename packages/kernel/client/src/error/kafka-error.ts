@@ -53,6 +53,8 @@ export interface ErrorFacts {
   readonly abortable?: boolean;
   /** The producer or the consumer cannot be used any more. */
   readonly fatal?: boolean;
+  /** Sentence of the broker, as it has sent it. */
+  readonly detail?: string;
   readonly cause?: unknown;
 }
 
@@ -67,6 +69,8 @@ export class KafkaError extends Error {
   readonly abortable: boolean;
   readonly fatal: boolean;
   readonly broker: string | undefined;
+  /** Sentence of the broker alone, as it has sent it; undefined: it has sent none. */
+  readonly detail: string | undefined;
 
   constructor(name: ErrorName | ClientErrorName, message: string, facts: ErrorFacts & { error?: ProtocolError } = {}) {
     super(facts.broker === undefined ? message : `${message} (broker ${facts.broker})`, { cause: facts.cause });
@@ -77,13 +81,15 @@ export class KafkaError extends Error {
     this.abortable = facts.abortable === true;
     this.fatal = facts.fatal === true;
     this.broker = facts.broker;
+    this.detail = facts.detail;
   }
 
   /** Error of a broker's answer. `what` says what was refused, as in "topic orders". */
   static of(code: number, what: string, detail?: string | null, facts: ErrorFacts = {}): KafkaError {
     const error = errorOf(code);
-    const reason = detail === undefined || detail === null || detail === "" ? error.message : detail;
-    return new KafkaError(error.name, `${what}: ${reason} (${error.name})`, { ...facts, error });
+    const sent = detail === undefined || detail === null || detail === "" ? undefined : detail;
+    const message = `${what}: ${sent ?? error.message} (${error.name})`;
+    return new KafkaError(error.name, message, { ...facts, ...(sent === undefined ? {} : { detail: sent }), error });
   }
 }
 

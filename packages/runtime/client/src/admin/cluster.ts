@@ -161,15 +161,27 @@ export class ClusterAdmin {
   }
 
   /** Features of the cluster, by name. */
-  async describeFeatures(options: AdminOptions = {}): Promise<Map<string, FeatureLevels>> {
-    const answer = await this.#once(options, "the features", () => this.#client.apiVersions());
+  async describeFeatures(
+    options: AdminOptions & { readonly node?: BrokerId } = {},
+  ): Promise<Map<string, FeatureLevels>> {
+    return (await this.describeFeatureState(options)).features;
+  }
+
+  /** Features of the cluster with the epoch of their levels (−1: none), as a node tells them; any by default. */
+  async describeFeatureState(
+    options: AdminOptions & { readonly node?: BrokerId } = {},
+  ): Promise<{ readonly epoch: Int64; readonly features: Map<string, FeatureLevels> }> {
+    const { node } = options;
+    if (node !== undefined) await this.#client.ready(this.#client.patience(options));
+    const answer = await this.#once(options, "the features", () => this.#client.apiVersions(node));
     const finalized = new Map(answer.finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]));
-    return new Map(
+    const features = new Map(
       answer.supportedFeatures.map(({ name, minVersion, maxVersion }) => [
         name,
         { finalized: finalized.get(name) ?? 0, minSupported: minVersion, maxSupported: maxVersion },
       ]),
     );
+    return { epoch: answer.finalizedFeaturesEpoch, features };
   }
 
   /** Changes levels of features, all or none of them. */

@@ -134,6 +134,22 @@ export function byLeader<T>(
   };
 }
 
+/** Plan with one request to a broker about partitions; the keys are those of `partitionKey`. */
+export function byBroker<T>(
+  broker: BrokerId,
+  partitions: readonly TopicPartition[],
+  ask: (broker: BrokerId, entries: readonly TopicPartition[]) => Promise<ReadonlyMap<string, Outcome<T>>>,
+): Plan<string, T> {
+  const byKey = new Map(partitions.map(entry => [partitionKey(entry.topic, entry.partition), entry]));
+  return {
+    keys: byKey.keys(),
+    shares: open => {
+      const entries = open.flatMap(key => byKey.get(key) ?? []);
+      return Promise.resolve([{ keys: open, ask: () => ask(broker, entries) }]);
+    },
+  };
+}
+
 async function leaderOf(
   client: ClusterClient,
   patience: Patience,

@@ -36,6 +36,8 @@ export interface DescribedMember {
   /** Assignment that the member is on its way to; undefined in classic groups. */
   readonly target: readonly TopicPartition[] | undefined;
   readonly topics: readonly string[];
+  /** False: a member of the classic protocol in a group of the newer one. Undefined if the broker does not tell. */
+  readonly isUpgraded: boolean | undefined;
 }
 
 /** A group of consumers. */
@@ -78,6 +80,8 @@ export interface MemberToRemove {
 const SEVERAL_GROUPS = 8;
 const TOPIC_NAMES = 9;
 const MEMBERS = 3;
+/** Type of a member of the consumer protocol. */
+const NEW_PROTOCOL = 1;
 type Described<N extends "ConsumerGroupDescribe" | "DescribeGroups" | "ShareGroupDescribe"> =
   ResponseOf<N>["groups"][number];
 
@@ -356,6 +360,7 @@ async function describeConsumerGroup(
       ...memberOf(member),
       instanceId: member.instanceId ?? undefined,
       target: partitionsOf(member.targetAssignment),
+      isUpgraded: member.memberType < 0 ? undefined : member.memberType === NEW_PROTOCOL,
     })),
   }));
 }
@@ -373,7 +378,12 @@ async function describeShareGroup(
     ...described(group, withOperations),
     type: "Share",
     protocolType: "share",
-    members: group.members.map(member => ({ ...memberOf(member), instanceId: undefined, target: undefined })),
+    members: group.members.map(member => ({
+      ...memberOf(member),
+      instanceId: undefined,
+      target: undefined,
+      isUpgraded: undefined,
+    })),
   }));
 }
 
@@ -410,7 +420,7 @@ async function describeClassicGroup(
       return {
         ...{ memberId: member.memberId, clientId: member.clientId, host: member.clientHost },
         ...{ instanceId: member.groupInstanceId ?? undefined, rack: undefined, memberEpoch: undefined },
-        ...{ assignment, target: undefined, topics: [...byTopic(assignment).keys()] },
+        ...{ assignment, target: undefined, topics: [...byTopic(assignment).keys()], isUpgraded: undefined },
       };
     }),
     authorizedOperations: withOperations ? operationsOf(group.authorizedOperations) : undefined,

@@ -126,12 +126,17 @@ export class TopicAdmin {
   /** Describes topics, however many partitions they have (KIP-966). */
   async describe(
     names: readonly string[],
-    options: AdminOptions & { readonly authorizedOperations?: boolean } = {},
+    options: AdminOptions & {
+      readonly authorizedOperations?: boolean;
+      /** Most partitions in one answer; 2000 by default. */
+      readonly partitionsPerAnswer?: number;
+    } = {},
   ): Promise<Outcomes<string, DescribedTopic>> {
     const patience = this.#client.patience(options);
+    const { partitionsPerAnswer = PAGE } = options;
     const ask = async (open: readonly string[]) => {
       try {
-        return await this.#pages(open, options.authorizedOperations === true);
+        return await this.#pages(open, options.authorizedOperations === true, partitionsPerAnswer);
       } catch (error) {
         if (!(error instanceof KafkaError) || error.name !== "UNSUPPORTED_VERSION") throw error;
         return this.#byMetadata(open, options.authorizedOperations === true);
@@ -140,13 +145,17 @@ export class TopicAdmin {
     return new Outcomes(await drive(this.#client, patience, together(names, ask)));
   }
 
-  async #pages(names: readonly string[], withOperations: boolean): Promise<Map<string, Outcome<DescribedTopic>>> {
+  async #pages(
+    names: readonly string[],
+    withOperations: boolean,
+    partitionsPerAnswer: number,
+  ): Promise<Map<string, Outcome<DescribedTopic>>> {
     const found = new Map<string, Outcome<DescribedTopic>>();
     const topics = [...names].sort(byCodePoint).map(name => ({ name }));
     for (let cursor: Page["nextCursor"] = null; ; ) {
       const page: Page = await this.#client.callAny("DescribeTopicPartitions", {
         topics,
-        responsePartitionLimit: PAGE,
+        responsePartitionLimit: partitionsPerAnswer,
         cursor,
       });
       for (const topic of page.topics) addTo(found, topic, withOperations);
@@ -175,14 +184,21 @@ export class TopicAdmin {
     return found;
   }
 
-  /** Adds partitions, so that topics have as many as given. */
+  /** Adds partitions, so that topics have as many as given. `assignments`: brokers of each new partition's replicas. */
   async addPartitions(
     counts: ReadonlyMap<string, number>,
-    options: AdminOptions & { readonly validateOnly?: boolean } = {},
+    options: AdminOptions & {
+      readonly validateOnly?: boolean;
+      readonly assignments?: ReadonlyMap<string, readonly (readonly BrokerId[])[]>;
+    } = {},
   ): Promise<Outcomes<string, true>> {
     const ask = async (open: readonly string[]) => {
       const { results } = await this.#client.callAny("CreatePartitions", {
-        topics: open.map(name => ({ name, count: counts.get(name) ?? 0, assignments: null })),
+        topics: open.map(name => ({
+          name,
+          count: counts.get(name) ?? 0,
+          assignments: options.assignments?.get(name)?.map(brokerIds => ({ brokerIds })) ?? null,
+        })),
         timeoutMs: this.#client.settings.requestTimeoutMs,
         validateOnly: options.validateOnly === true,
       });

@@ -1,8 +1,8 @@
-import type { Int64, LeaderEpoch, Offset, ProducerEpoch, ProducerId } from "@samsa/base";
+import type { BrokerId, Int64, LeaderEpoch, Offset, ProducerEpoch, ProducerId } from "@samsa/base";
 import { nearestNumber } from "@samsa/base";
 import { byTopic, KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type AdminOptions, byCoordinator, byLeader, check, drive, outcomeOf } from "./drive.ts";
+import { type AdminOptions, byBroker, byCoordinator, byLeader, check, drive, outcomeOf } from "./drive.ts";
 import { type Outcome, Outcomes, PartitionOutcomes } from "./outcomes.ts";
 
 /** Transaction in a list. */
@@ -10,6 +10,8 @@ export interface ListedTransaction {
   readonly transactionalId: string;
   readonly producerId: ProducerId;
   readonly state: string;
+  /** Broker that coordinates it. */
+  readonly coordinator: BrokerId;
 }
 
 /** A transaction. */
@@ -79,13 +81,13 @@ export class TransactionAdmin {
             ...(pattern === undefined ? {} : { transactionalIdPattern: pattern }),
           });
           check(answer, `the transactions of broker ${id}`);
-          return answer.transactionStates;
+          return answer.transactionStates.map(({ transactionalId, producerId, transactionState: state }) => ({
+            ...{ transactionalId, producerId, state, coordinator: id },
+          }));
         }),
       ),
     );
-    return lists.flat().map(({ transactionalId, producerId, transactionState: state }) => ({
-      ...{ transactionalId, producerId, state },
-    }));
+    return lists.flat();
   }
 
   async describe(
@@ -112,13 +114,15 @@ export class TransactionAdmin {
     return new Outcomes(await drive(this.#client, this.#client.patience(options), plan));
   }
 
-  /** Producers that the leaders of partitions know. */
+  /** Producers that the leaders of partitions know, or one of their replicas. */
   async describeProducers(
     partitions: readonly TopicPartition[],
-    options: AdminOptions = {},
+    options: AdminOptions & { readonly broker?: BrokerId } = {},
   ): Promise<PartitionOutcomes<PartitionProducer[]>> {
     const patience = this.#client.patience(options);
-    const plan = byLeader<PartitionProducer[]>(this.#client, patience, partitions, async (leader, led) => {
+    const { broker } = options;
+    if (broker !== undefined) await this.#client.ready(patience);
+    const ask = async (leader: BrokerId, led: readonly TopicPartition[]) => {
       const { topics } = await this.#client.call(leader, "DescribeProducers", {
         topics: [...byTopic(led)].map(([name, entries]) => ({
           name,
@@ -138,7 +142,11 @@ export class TransactionAdmin {
           ]),
         ),
       );
-    });
+    };
+    const plan =
+      broker === undefined
+        ? byLeader<PartitionProducer[]>(this.#client, patience, partitions, ask)
+        : byBroker<PartitionProducer[]>(broker, partitions, ask);
     return new PartitionOutcomes(await drive(this.#client, patience, plan));
   }
 

@@ -20,7 +20,7 @@ import {
 } from "@samsa/wire";
 import { BrokerPool, type LinkUse } from "./broker-pool.ts";
 import { type ClusterSettings, CONTROLLER_ENDPOINTS } from "./cluster-settings.ts";
-import { type CoordinatorKind, Coordinators } from "./coordinators.ts";
+import { type Coordinator, type CoordinatorKind, Coordinators } from "./coordinators.ts";
 import { holding, pause, patiently, type Patience } from "./deadline.ts";
 import { isLastingFailure, isMisrouted, kafkaErrorOf } from "./failures.ts";
 
@@ -147,6 +147,12 @@ export class ClusterClient {
     }
   }
 
+  /** Address of a coordinator. Looks for it, once, if it is not known; rejects with a `KafkaError`. */
+  coordinator(kind: CoordinatorKind, key: string): Promise<Coordinator> {
+    this.#checkOpen();
+    return this.#coordinators.find(kind, key);
+  }
+
   /** Looks for a coordinator again at the next call, as after NOT_COORDINATOR. */
   forgetCoordinator(kind: CoordinatorKind, key: string): void {
     this.#coordinators.forget(kind, key);
@@ -158,11 +164,11 @@ export class ClusterClient {
     return broker === undefined ? undefined : this.#pool.link(broker, "requests").versions;
   }
 
-  /** API versions and features of a broker, once. Rejects with a `KafkaError`. */
-  apiVersions(): Promise<ResponseOf<"ApiVersions">> {
-    const { name, version } = this.settings.software;
-    const request = { clientSoftwareName: name, clientSoftwareVersion: version };
-    return this.callAny("ApiVersions", apiVersion => (apiVersion < 3 ? {} : request));
+  /** API versions and features of a broker, or of any, once. Rejects with a `KafkaError`. */
+  apiVersions(id?: BrokerId): Promise<ResponseOf<"ApiVersions">> {
+    const { name: clientSoftwareName, version: clientSoftwareVersion } = this.settings.software;
+    const request = (version: number) => (version < 3 ? {} : { clientSoftwareName, clientSoftwareVersion });
+    return id === undefined ? this.callAny("ApiVersions", request) : this.call(id, "ApiVersions", request);
   }
 
   /** True if a broker serves an API, and the cluster has finalized a feature at level 1 or above. */

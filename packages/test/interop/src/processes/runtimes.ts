@@ -97,12 +97,17 @@ export async function findJava(): Promise<Java | Missing> {
   const jars = await findJars();
   if (jars instanceof Missing) return jars;
   const paths = [join(jars, "*"), join(jars, "older/*")];
-  const classes = (main: string): string => (ON_OLDER.includes(main) ? paths.toReversed() : paths).join(delimiter);
+  const classes = (main: string): string => (needsOlder(main) ? paths.toReversed() : paths).join(delimiter);
   return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", classes(main), main, ...args] });
 }
 
-/** Runner of our programs in `java/`, compiled once. */
-export async function findOurJava(): Promise<Java | Missing> {
+/** True if a program of Kafka's needs the older jars first. */
+export function needsOlder(main: string): boolean {
+  return ON_OLDER.includes(main);
+}
+
+/** Runner of our programs in `java/`, compiled once. `older`: with the jars of the tools' release first. */
+export async function findOurJava({ older = false }: { readonly older?: boolean } = {}): Promise<Java | Missing> {
   const jars = await findJars();
   if (jars instanceof Missing) return jars;
   const missing = await present("the Java compiler", "javac", ["-version"]);
@@ -115,7 +120,8 @@ export async function findOurJava(): Promise<Java | Missing> {
     const classes = await cached("java", pin + jars, async folder => {
       await run("javac", ["-nowarn", "-cp", join(jars, "*"), "-d", folder, ...sources], { deadlineMs: SETUP_MS });
     });
-    const path = [classes, join(jars, "*")].join(delimiter);
+    const paths = older ? [join(jars, "older/*"), join(jars, "*")] : [join(jars, "*"), join(jars, "older/*")];
+    const path = [classes, ...paths].join(delimiter);
     return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", path, main, ...args] });
   } catch (error) {
     return unavailable("our Java programs", error);

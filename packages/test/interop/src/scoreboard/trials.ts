@@ -24,6 +24,7 @@ import {
   nodeProgram,
   type Program,
 } from "../processes/runtimes.ts";
+import { SCRIPT_TRIAL } from "./script-trial.ts";
 import { oneLine, type Trial, type Verdict } from "./scoreboard.ts";
 import { runWalk } from "./walk.ts";
 
@@ -118,5 +119,6 @@ export const TRIALS: readonly Trial[] = [
   MIGRATION_TRIAL,
   CLIENT_TRIAL,
   ...CLIENT_KILLS_TRIALS,
+  SCRIPT_TRIAL,
   walk("@platformatic/kafka", async () => nodeProgram(join(import.meta.dirname, "../walks/platformatic.ts"))),
 ];
