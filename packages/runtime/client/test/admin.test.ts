@@ -200,6 +200,9 @@ test("the cluster, its quorum and its features", async () => {
   await expect(refusal(admin.cluster.unregisterBroker(77))).resolves.toMatchObject({
     name: "BROKER_ID_NOT_REGISTERED",
   });
+  await expect(refusal(admin.cluster.unregisterController(77))).resolves.toMatchObject({
+    name: "CONTROLLER_ID_NOT_REGISTERED",
+  });
   await expect(
     refusal(admin.cluster.addVoter({ id: 4, directoryId: ZERO_UUID, listeners: [] })),
   ).resolves.toMatchObject({

@@ -160,6 +160,13 @@ export class ClusterAdmin {
     await this.#once(options, `broker ${id}`, () => this.#client.callAny("UnregisterBroker", { brokerId: id }));
   }
 
+  /** Removes the registration of a controller that is no voter any more. */
+  async unregisterController(id: BrokerId, options: AdminOptions = {}): Promise<void> {
+    await this.#once(options, `controller ${id}`, () =>
+      this.#client.callAny("UnregisterController", { controllerId: id }),
+    );
+  }
+
   /** Features of the cluster, by name. */
   async describeFeatures(
     options: AdminOptions & { readonly node?: BrokerId } = {},

@@ -8,7 +8,8 @@ import type { MixedCluster } from "../cluster/mixed-cluster.ts";
 import { segmentsHash } from "../cluster/segments.ts";
 import { startCopier } from "../judges/copier.ts";
 import { VerifiableJudge } from "../judges/java-judges.ts";
-import { Child } from "../processes/child.ts";
+import { Child, run } from "../processes/child.ts";
+import { findSamsa } from "../processes/runtimes.ts";
 import { until } from "../processes/until.ts";
 import { SILENT } from "../samsa-client/stage.ts";
 import { equal } from "../walks/walk.ts";
@@ -62,6 +63,11 @@ async function seesControllers({ controllers }: MixedCluster, kind: Kind): Promi
   const sorted = (ids: readonly number[]): number[] => ids.toSorted((x, y) => x - y);
   equal("controllers", sorted(nodes.map(({ id }) => id)), sorted(kind.controllers));
   equal("the leader", (await cluster.describeQuorum()).leaderId, controllerId);
+  const samsa = await findSamsa();
+  const scripted = async (script: string, ...args: readonly string[]): Promise<string> =>
+    (await run(samsa.command, [...samsa.args, script, "--bootstrap-controller", controllers, ...args])).join("\n");
+  const status = await scripted("kafka-metadata-quorum", "describe", "--status");
+  equal("its id by the script", /^LeaderId: +(\d+)$/m.exec(status)?.[1], String(controllerId));
 }
 
 function tools(kind: Kind): Trial {

@@ -1,6 +1,7 @@
 import { KafkaError } from "@samsa/client-kernel";
 import { ArgumentParser, type Argument, type Arguments, type ArgumentTable, HelpWanted } from "../flags/argparse.ts";
 import { ArgumentError, Exit, ToolError } from "../java/exits.ts";
+import { chosenServers, type ToolServers } from "./client.ts";
 import { javaMessage, javaText } from "../java/errors.ts";
 import { KAFKA_RELEASE, type Tool } from "./jopt-tool.ts";
 
@@ -58,7 +59,7 @@ export const BOOTSTRAP: readonly Argument[] = [
     names: ["--bootstrap-controller"],
     action: "store",
     group: "bootstrap",
-    help: "Controllers, as host:port; not available here.",
+    help: "Controllers instead, as host:port.",
   },
 ];
 
@@ -70,11 +71,8 @@ export const COMMAND_CONFIG: Argument = {
 };
 
 /** Servers that the options name. Throws `ToolError`. */
-export function serversOf(args: Arguments): string {
-  if (args.has("bootstrap-controller")) {
-    throw new ToolError("--bootstrap-controller is not available here: name brokers with --bootstrap-server");
-  }
-  const servers = args.text("bootstrap-server");
+export function serversOf(args: Arguments): ToolServers {
+  const servers = chosenServers(args);
   if (servers !== undefined) return servers;
   throw new ToolError("You must specify either --bootstrap-controller or --bootstrap-server.");
 }

@@ -73,19 +73,31 @@ async function canResolve(endpoints: readonly Endpoint[]): Promise<boolean> {
   return false;
 }
 
+/** Servers of a tool's client: brokers, or controllers alone (KIP-919); undefined: those of the properties. */
+export type ToolServers = string | { readonly controllers: string } | undefined;
+
+/** Servers of the options `--bootstrap-server` and `--bootstrap-controller`, of which at most one is given. */
+export function chosenServers(options: { text(name: string): string | undefined }): ToolServers {
+  const controllers = options.text("bootstrap-controller");
+  return controllers === undefined ? options.text("bootstrap-server") : { controllers };
+}
+
 /** Settings of a client that a tool makes. Rejects with a `ToolError` that says which client of Kafka's cannot be. */
 export async function toolSettings(
-  servers: string | undefined,
+  servers: ToolServers,
   properties: ReadonlyMap<string, string>,
   client: "KafkaAdminClient" | "KafkaProducer" | "KafkaConsumer",
 ): Promise<ClientSettings> {
-  const given = servers ?? properties.get("bootstrap.servers") ?? "";
+  const controllers = typeof servers === "object" ? servers.controllers : undefined;
+  const given = controllers ?? (typeof servers === "string" ? servers : properties.get("bootstrap.servers")) ?? "";
   const endpoints = serversOf(given);
   if (endpoints === undefined || !(await canResolve(endpoints))) {
     const name = client === "KafkaAdminClient" ? `Failed to create new ${client}` : CANNOT[client];
     throw new ToolError(name, "org.apache.kafka.common.KafkaException");
   }
-  return { ...knownSettings(properties), servers: endpoints };
+  const known = knownSettings(properties);
+  if (controllers === undefined) return { ...known, servers: endpoints };
+  return { ...known, client: { ...known.client, nodes: "controllers" }, servers: endpoints };
 }
 
 /** Settings that are known here. Java's clients go on with others, too, after a warning. */
@@ -105,7 +117,7 @@ const CANNOT = {
 
 /** Runs `action` with an admin, and closes its connections afterwards. */
 export async function withAdmin<T>(
-  servers: string | undefined,
+  servers: ToolServers,
   properties: ReadonlyMap<string, string>,
   action: (admin: Admin, client: ClusterClient) => Promise<T>,
   own: Partial<ClusterSettings> = {},

@@ -8,7 +8,7 @@ import { type Chosen, shown } from "../../flags/jopt.ts";
 import { javaMessage, javaText } from "../../java/errors.ts";
 import { readText } from "../../java/json.ts";
 import { parseInteger, partitionText, splitJava } from "../../java/text.ts";
-import { loadProperties, withAdmin } from "../../runner/client.ts";
+import { chosenServers, loadProperties, withAdmin } from "../../runner/client.ts";
 import { joptTool, printUncaught } from "../../runner/jopt-tool.ts";
 import { directories, movingBack, startMoves, tellMoves } from "./reassign-dirs.ts";
 import { byPlace, checkedPlan, planJson, planOf, type PlannedPartition, topicsToMove } from "./reassign-plan.ts";
@@ -32,7 +32,7 @@ const FLAGS = {
     'File with topics: {"topics": [{"topic": "foo"}], "version": 1}',
   ),
   "broker-list": option("brokerlist", "Brokers that the topics move to, separated by commas."),
-  "bootstrap-controller": option("bootstrap controller to connect to", "Controllers; not available here.", {
+  "bootstrap-controller": option("bootstrap controller to connect to", "Controllers instead.", {
     isOptional: true,
   }),
   "disable-rack-aware": toggle("Do not look at racks."),
@@ -286,15 +286,9 @@ export const kafkaReassignPartitions = joptTool<Name>({
   run: async chosen => {
     const action = check(chosen);
     try {
-      if (chosen.has("bootstrap-controller")) {
-        throw new ToolError(
-          "--bootstrap-controller is not available here: name brokers with --bootstrap-server",
-          TERSE,
-        );
-      }
       const properties = loadProperties(chosen.text("command-config"));
       if (!properties.has("client.id")) properties.set("client.id", "reassign-partitions-tool");
-      await withAdmin(chosen.text("bootstrap-server"), properties, admin => RUN[action](admin, chosen));
+      await withAdmin(chosenServers(chosen), properties, admin => RUN[action](admin, chosen));
       return 0;
     } catch (error) {
       if (error instanceof UsageError) throw error;

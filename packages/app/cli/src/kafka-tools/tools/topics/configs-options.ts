@@ -8,7 +8,7 @@ import { parseInteger } from "../../java/text.ts";
 export const CONFIGS_FLAGS = {
   ...COMMON_FLAGS,
   "bootstrap-server": option("server to connect to", "Brokers, as host:port."),
-  "bootstrap-controller": option("controller to connect to", "Controllers, as host:port; not available here."),
+  "bootstrap-controller": option("controller to connect to", "Controllers instead, as host:port."),
   "command-config": option("command config property file", "File with settings of the client."),
   alter: toggle("Change settings."),
   describe: toggle("Show settings."),
@@ -175,9 +175,6 @@ export async function checkedEntities(chosen: Options): Promise<Entities> {
   await checkNames(chosen, entities);
   if (chosen.has("describe")) checkDescribe(chosen, entities);
   else checkAlter(chosen, entities);
-  if (chosen.has("bootstrap-controller")) {
-    throw new ToolError("--bootstrap-controller is not available here: name brokers with --bootstrap-server");
-  }
   if (chosen.has("alter") && entities.types.length !== entities.names.length) {
     throw new ToolError("An entity name must be specified for every entity type");
   }

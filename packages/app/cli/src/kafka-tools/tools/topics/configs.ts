@@ -6,7 +6,7 @@ import type { Chosen } from "../../flags/jopt.ts";
 import { javaMessage, wrappedText } from "../../java/errors.ts";
 import { hashOrderOfTexts } from "../../java/hash-order.ts";
 import { splitJava } from "../../java/text.ts";
-import { loadProperties, withAdmin } from "../../runner/client.ts";
+import { chosenServers, loadProperties, withAdmin } from "../../runner/client.ts";
 import { joptTool, thrownText } from "../../runner/jopt-tool.ts";
 import {
   checkBrokerId,
@@ -205,7 +205,7 @@ export const kafkaConfigs = joptTool<ConfigsFlag>({
   run: async chosen => {
     const entities = await checkedEntities(chosen);
     const properties = loadProperties(chosen.text("command-config"));
-    await withAdmin(chosen.text("bootstrap-server"), properties, admin =>
+    await withAdmin(chosenServers(chosen), properties, admin =>
       chosen.has("alter") ? alter(admin, entities, chosen) : describe(admin, entities, chosen.has("all")),
     );
     return 0;
