@@ -107,8 +107,10 @@ class Run {
       const targets = { broker: await this.#target("broker"), controller: await this.#target("controller") };
       const before = { memory: this.#memory(), descriptors: this.#descriptors() };
       this.#warm = before.memory;
-      const sides = [this.#sing(), this.#keepHouse(), this.#watch(), this.#upset()];
+      const sides = [this.#sing(), this.#keepHouse(), this.#watch()];
       await this.#fill();
+      // A kill would end the silent connections, and be taken for a refusal of those that are being opened.
+      sides.push(this.#upset());
       await Promise.all(Array.from({ length: PARALLEL }, (_, i) => this.#attack(targets, i)));
       this.#over = true;
       await Promise.all(sides);
