@@ -1,3 +1,4 @@
+export { Alarm } from "./time/alarm.ts";
 export { entryAt, invariant, InvariantError, lastEntry } from "./assert.ts";
 export { fromBase64, fromBase64Url, toBase64, toBase64Url } from "./text/base64.ts";
 export type {
@@ -93,7 +94,7 @@ export {
 } from "./env.ts";
 export { type BackoffOptions, ExponentialBackoff } from "./exponential-backoff.ts";
 export { guard, guardEach, type Report } from "./guard.ts";
-export { DeadlineHeap } from "./heap.ts";
+export { DeadlineHeap } from "./time/deadline-heap.ts";
 export { ignored } from "./ignored.ts";
 export { groupBy, sameItems } from "./lists.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";

@@ -1,4 +1,4 @@
-import { type Env, guard, type Offset, randomUuid } from "@samsa/base";
+import { Alarm, type Env, guard, type Offset, randomUuid } from "@samsa/base";
 import {
   Controller,
   type ControllerRequests,
@@ -10,7 +10,6 @@ import { METADATA_VERSION, type MetadataImage, metadataVersionOf, type Provenanc
 import { encodeMetadataRecords, type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
 import type { BrokerLife } from "./broker-watch.ts";
-import { Alarm } from "../turn/alarm.ts";
 import { LatencyWindow } from "../turn/latency-window.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "../quotas/quotas.ts";
 
@@ -164,7 +163,7 @@ export class QuorumController {
 
   #setAlarm(): void {
     const at = this.#active?.nextDeadline ?? Infinity;
-    if (at < Infinity && this.#failure === undefined && !this.#isClosed) this.#alarm.set(at);
+    if (at < Infinity && this.#failure === undefined && !this.#isClosed) this.#alarm.setAtLatest(at);
   }
 
   /** Decides what is due without a request: one decision in a turn, so that requests are served in between. */

@@ -1,4 +1,4 @@
-import { type Env, guard, guardEach, ignored, type LeaderEpoch, type Offset } from "@samsa/base";
+import { Alarm, type Env, guard, guardEach, ignored, type LeaderEpoch, type Offset } from "@samsa/base";
 import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
@@ -6,7 +6,6 @@ import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, 
 import type { Acks } from "@samsa/replica";
 import type { Partition } from "../replica/partition.ts";
 import type { Watcher } from "../replica/readers.ts";
-import { Alarm } from "../turn/alarm.ts";
 import { LOADED, type LoadQueue } from "./load-queue.ts";
 import { OpenWrites } from "./open-writes.ts";
 import type { ElectedShard } from "./shards.ts";
@@ -388,8 +387,8 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   }
 
   #schedule(): void {
-    this.#shardAlarm.set(this.shard.nextDeadline());
-    this.#writeAlarm.set(this.#open.next());
+    this.#shardAlarm.setAtLatest(this.shard.nextDeadline());
+    this.#writeAlarm.setAtLatest(this.#open.next());
   }
 
   #expire(): void {

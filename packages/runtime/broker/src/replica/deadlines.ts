@@ -1,5 +1,4 @@
-import { DeadlineHeap, type Env, guard, type Timer } from "@samsa/base";
-import { Alarm } from "../turn/alarm.ts";
+import { Alarm, DeadlineHeap, type Env, guard, type Timer } from "@samsa/base";
 
 /** Cancelled deadlines are removed when they are the majority of at least this many. */
 const LEAST_SWEPT = 1024;
@@ -30,7 +29,7 @@ export class Deadlines {
   after(ms: number, run: () => void): Timer {
     const deadline: Deadline = { run, cancel: () => this.#cancel(deadline) };
     this.#heap.push(this.#env.clock.monotonic() + ms, deadline);
-    this.#alarm.set(this.#heap.next());
+    this.#alarm.setAtLatest(this.#heap.next());
     return deadline;
   }
 
@@ -55,7 +54,7 @@ export class Deadlines {
       deadline.run = undefined;
       guard(run, error => this.#env.logger.error("the time-out of a request failed", { error }));
     }
-    this.#alarm.set(this.#heap.next());
+    this.#alarm.setAtLatest(this.#heap.next());
   }
 
   /** Drops all deadlines: the broker stops. */

@@ -1,4 +1,5 @@
 import {
+  Alarm,
   type BrokerEpoch,
   type BrokerId,
   type BufferPool,
@@ -19,7 +20,6 @@ import {
 } from "@samsa/replica";
 import { BrokerLink, type Endpoint, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
-import { Alarm } from "../turn/alarm.ts";
 import type { Turn } from "../turn/turn.ts";
 import { fetchedBatches } from "./fetched-batches.ts";
 import { FollowerSession, type SessionMember } from "./follower-session.ts";
@@ -181,13 +181,13 @@ export class ReplicaFetcher {
     this.#isScheduled = false;
     if (this.#isFetching || this.#isClosed) return;
     const now = this.#now();
-    if (now < this.#blockedUntil) return this.#alarm.set(this.#blockedUntil);
+    if (now < this.#blockedUntil) return this.#alarm.setAtLatest(this.#blockedUntil);
     // Positions that become known during a fetch have to wait for its answer, which the leader may hold back.
-    if (this.#unsafe.size > 0 && now < this.#unsafeUntil) return this.#alarm.set(this.#unsafeUntil);
+    if (this.#unsafe.size > 0 && now < this.#unsafeUntil) return this.#alarm.setAtLatest(this.#unsafeUntil);
     for (const target of [...this.#delayed]) {
       if (!target.follower.isReady(now)) {
         // Targets have different times, and an alarm may ring early.
-        this.#alarm.set(target.follower.dueAt);
+        this.#alarm.setAtLatest(target.follower.dueAt);
         continue;
       }
       this.#delayed.delete(target);
@@ -337,7 +337,7 @@ export class ReplicaFetcher {
   #block(reason: unknown): void {
     this.#host.env.logger.debug("a leader cannot be fetched from", { leader: this.#source, reason });
     this.#blockedUntil = this.#now() + Math.min(this.#backoffMs, FIRST_RETRY_MS * 2 ** this.#failures++);
-    this.#alarm.set(this.#blockedUntil);
+    this.#alarm.setAtLatest(this.#blockedUntil);
   }
 
   /** Takes the leader's answer for a partition. */
@@ -425,7 +425,7 @@ export class ReplicaFetcher {
     target.follower.delay(this.#now() + ms);
     this.#drop(target);
     this.#delayed.add(target);
-    this.#alarm.set(target.follower.dueAt);
+    this.#alarm.setAtLatest(target.follower.dueAt);
   }
 
   /** Asks the leader for the range of its log: this replica is out of it. */

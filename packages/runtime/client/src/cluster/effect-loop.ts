@@ -1,6 +1,5 @@
-import { guard } from "@samsa/base";
+import { Alarm, guard } from "@samsa/base";
 import { KafkaError, type MetadataEffect, type Moment, type TopicPartition } from "@samsa/client-kernel";
-import { Alarm } from "./alarm.ts";
 import type { ClusterClient } from "./cluster-client.ts";
 import { patiently, type Patience } from "./deadline.ts";
 

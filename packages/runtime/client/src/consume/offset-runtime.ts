@@ -1,3 +1,4 @@
+import { Alarm } from "@samsa/base";
 import {
   KafkaError,
   type MemberIdentity,
@@ -9,7 +10,6 @@ import {
   type PartitionOffset,
   type TopicPartition,
 } from "@samsa/client-kernel";
-import { Alarm } from "../cluster/alarm.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { patiently, type Patience } from "../cluster/deadline.ts";
 

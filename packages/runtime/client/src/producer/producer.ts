@@ -1,4 +1,4 @@
-import { type PartitionIndex, type Timer, type Uuid } from "@samsa/base";
+import { Alarm, type PartitionIndex, type Timer, type Uuid } from "@samsa/base";
 import {
   APPEND,
   type Delivery,
@@ -11,7 +11,6 @@ import {
   type ProducerSettings,
   type TransactionOffset,
 } from "@samsa/client-kernel";
-import { Alarm } from "../cluster/alarm.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { type CancelSignal, patiently } from "../cluster/deadline.ts";
 import { TelemetryReporter } from "../telemetry/telemetry-reporter.ts";

@@ -1,6 +1,5 @@
-import type { Env } from "@samsa/base";
+import { Alarm, type Env } from "@samsa/base";
 import { type AcknowledgeType, KafkaError } from "@samsa/client-kernel";
-import { Alarm } from "../cluster/alarm.ts";
 import { checkWhole } from "../cluster/checks.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
 import { Demand } from "./demand.ts";

@@ -1,4 +1,4 @@
-import { ignored, type Uuid } from "@samsa/base";
+import { Alarm, ignored, type Uuid } from "@samsa/base";
 import {
   ClientMetrics,
   KafkaError,
@@ -10,7 +10,6 @@ import {
   type TelemetrySubscription,
 } from "@samsa/client-kernel";
 import { type Codec, compress, defaultCompression } from "@samsa/records";
-import { Alarm } from "../cluster/alarm.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { patiently, type Patience } from "../cluster/deadline.ts";
 import { metricsData } from "./metrics-data.ts";
