@@ -72,6 +72,7 @@ const PRINTED: Readonly<Record<string, readonly string[]>> = {
   ],
   "observing.ts": [
     "Produce 0 observer true true",
+    "joined events true true { events: [ 0 ] }",
     "message a",
     "heartbeats 2",
     "requests of the admin true true",

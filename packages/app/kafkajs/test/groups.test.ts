@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { AssignerProtocol, type Consumer, PartitionAssigners } from "../src/index.ts";
+import { AssignerProtocol, type Consumer, type ConsumerPayloads, PartitionAssigners } from "../src/index.ts";
 import { fresh, until, worldFixture } from "./world.ts";
 
 const world = worldFixture();
@@ -40,19 +40,24 @@ describe("groups", () => {
     const topic = await world().topic(2);
     const groupId = fresh("group");
     const first = await world().consumer({ groupId });
-    const joined: { groupId: string; memberId: string; memberAssignment: object }[] = [];
+    const joined: ConsumerPayloads["consumer.group_join"][] = [];
     let rebalances = 0;
     first.on(first.events.GROUP_JOIN, ({ payload }) => joined.push(payload));
     first.on(first.events.REBALANCING, () => rebalances++);
     await first.subscribe({ topic });
     await first.run();
+    const [{ memberId }] = joined;
+    const generation = { leaderId: memberId, isLeader: true, groupProtocol: "roundrobin" };
     expect(joined).toEqual([
-      { duration: expect.any(Number), groupId, memberId: expect.any(String), memberAssignment: { [topic]: [0, 1] } },
+      { duration: expect.any(Number), groupId, memberId, memberAssignment: { [topic]: [0, 1] }, ...generation },
     ]);
     const second = await world().consumer({ groupId });
     await second.subscribe({ topic });
+    const others: (readonly [string, boolean])[] = [];
+    second.on(second.events.GROUP_JOIN, ({ payload: { leaderId, isLeader } }) => others.push([leaderId, isLeader]));
     await second.run();
     await until(() => rebalances === 1 && joined.length === 2);
+    expect(others).toEqual([[memberId, false]]);
   });
 
   test("go on without a handler that takes longer than a rebalance may", async () => {

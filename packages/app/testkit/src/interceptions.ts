@@ -1,5 +1,5 @@
 import type { Interception, InterceptedRequest } from "@samsa/broker";
-import type { ApiName } from "@samsa/protocol";
+import { type ApiName, Apis, Errors } from "@samsa/protocol";
 
 /** Requests that a rule is about, and how often it acts. */
 export interface InterceptionRule {
@@ -32,11 +32,34 @@ interface Kept {
   count: number;
 }
 
+/** Throws a RangeError for a rule that could never act. */
+function checkRule({ api, skip = 0, times = 1 }: InterceptionRule): void {
+  if (api !== undefined && !Object.hasOwn(Apis, api)) throw new RangeError(`there is no API ${String(api)}`);
+  for (const [name, value] of Object.entries({ skip, times })) {
+    if (!(value >= 0)) throw new RangeError(`${name} is a number that is not negative, not ${value}`);
+  }
+}
+
+/** Throws a RangeError for a fate that there is not. */
+function checkFate(fate: Interception): void {
+  if ("error" in fate) {
+    if (!Object.hasOwn(Errors, fate.error)) throw new RangeError(`there is no error ${String(fate.error)}`);
+  } else if ("delayMs" in fate) {
+    if (!(fate.delayMs >= 0 && fate.delayMs < Infinity))
+      throw new RangeError(`a delay of ${fate.delayMs} ms cannot be`);
+  } else if (fate.lost !== "request" && fate.lost !== "response") {
+    throw new RangeError("the fate of a request is an error, a delayMs, or lost: its request or its response");
+  }
+}
+
 /** Rules that decide on the fate of requests; the oldest rule that is about a request acts. */
 export class Interceptions {
   readonly #rules: Kept[] = [];
 
+  /** Adds a rule. Throws a RangeError for one that cannot be. */
   add(rule: InterceptionRule, fate: Interception): ActiveRule {
+    checkRule(rule);
+    checkFate(fate);
     const kept: Kept = { rule, fate, seen: 0, count: 0 };
     this.#rules.push(kept);
     return {

@@ -39,7 +39,7 @@ export class TestClock implements Clock {
 
   /** Moves the clock forward by `ms`. */
   advance(ms: number): void {
-    if (!(ms >= 0)) throw new RangeError(`a clock moves forward: ${ms} ms`);
+    if (!(ms >= 0 && ms < Infinity)) throw new RangeError(`a clock moves forward: ${ms} ms`);
     this.#offset += ms;
     for (const timer of [...this.#pending].sort((a, b) => a.deadline - b.deadline)) {
       timer.real.cancel();

@@ -1,4 +1,4 @@
-import { type Disk, ignored, type Logger, type Network, VERSION } from "@samsa/base";
+import { type Disk, guard, ignored, type Logger, type Network, VERSION } from "@samsa/base";
 import { formatStorage, type Interception, Node } from "@samsa/broker";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
 import { MemoryDisk, MemoryNetwork } from "@samsa/memory";
@@ -19,7 +19,7 @@ export interface TestClusterOptions {
   readonly topics?: Readonly<Record<string, number>>;
   /** Port of the first broker, the next ones counted up; any free ports by default. */
   readonly port?: number;
-  /** Receives the log of the brokers, with the node's id; nothing is logged by default. */
+  /** Receives the log of the brokers, with the node's id; nothing is logged by default. What it throws is uncaught. */
   readonly log?: (line: TestLogLine) => void;
 }
 
@@ -99,7 +99,8 @@ export class TestCluster {
     const cluster = new TestCluster(options);
     const release = stayAlive();
     try {
-      for (const machine of cluster.#machines) cluster.#format(machine);
+      // A node without peers formats its directory itself, at its start.
+      if (cluster.#machines.length > 1) for (const machine of cluster.#machines) cluster.#format(machine);
       await Promise.all(cluster.#machines.map(machine => cluster.#start(machine)));
       await cluster.#createTopics();
       return cluster;
@@ -116,8 +117,9 @@ export class TestCluster {
     return this.#machines.map(({ port }) => `${HOST}:${port}`).join(",");
   }
 
-  /** Decides on the fate of requests: an error, a delay, or a lost connection. */
+  /** Decides on the fate of requests: an error, a delay, or a lost connection. Throws a RangeError for what cannot be. */
   intercept(rule: InterceptionRule, fate: Interception): ActiveRule {
+    if (rule.node !== undefined) this.#machine(rule.node);
     return this.#interceptions.add(rule, fate);
   }
 
@@ -211,6 +213,7 @@ export class TestCluster {
     machine.life = life;
     const node = await Node.start(life.env, {
       settings: this.#settingsOf(machine),
+      clusterId: CLUSTER_ID,
       intercept: request => this.#interceptions.decide(machine.id, request),
       onHalt: reason => machine.logger.error("the broker has ended", { reason }),
     });
@@ -287,8 +290,16 @@ function loggerOf(node: number, log: TestClusterOptions["log"]): Logger {
   const at =
     (level: TestLogLine["level"]) =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
-      log?.({ node, level, message, fields });
+      guard(
+        () => log?.({ node, level, message, fields }),
+        // A broker goes on; the test runner hears of it.
+        error => queueMicrotask(() => rethrow(error)),
+      );
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 /** Starts a cluster for tests (`TestCluster.start`). */

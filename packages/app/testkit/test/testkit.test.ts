@@ -8,7 +8,14 @@ import { nodeEnv } from "@samsa/node";
 import { buildBatch } from "@samsa/records";
 import { parseEndpoints } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { clusterFixture, startCluster, type TestCluster, type TestLogLine } from "../src/index.ts";
+import {
+  clusterFixture,
+  type Interception,
+  type InterceptionRule,
+  startCluster,
+  type TestCluster,
+  type TestLogLine,
+} from "../src/index.ts";
 
 const env = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } });
 
@@ -186,10 +193,45 @@ test("logs in a folder outlive the cluster", async () => {
   }
 });
 
+test.each([
+  [{ api: "produce" }, { error: "INVALID_TIMESTAMP" }, "there is no API produce"],
+  [{ node: 2 }, { error: "INVALID_TIMESTAMP" }, "no broker 2: there are 1"],
+  [{ times: -1 }, { error: "INVALID_TIMESTAMP" }, "times is a number that is not negative, not -1"],
+  [{ skip: NaN }, { error: "INVALID_TIMESTAMP" }, "skip is a number that is not negative, not NaN"],
+  [{}, { error: "LATE" }, "there is no error LATE"],
+  [{}, { delayMs: Infinity }, "a delay of Infinity ms cannot be"],
+  [{}, { lost: "both" }, "the fate of a request is an error, a delayMs, or lost"],
+])("refuses an interception that cannot be: %j, %j", async (rule, fate, message) => {
+  await using cluster = await startCluster();
+  expect(() => cluster.intercept(rule as InterceptionRule, fate as Interception)).toThrow(message);
+});
+
 test("says what is wrong with its options", async () => {
   await expect(startCluster({ nodes: 0 })).rejects.toThrow("nodes is a whole number from 1 to 20, not 0");
   await expect(startCluster({ settings: { "log.retention.hours": "soon" } })).rejects.toThrow("log.retention.hours");
   await expect(startCluster({ topics: { "not/valid": 1 } })).rejects.toThrow("not/valid");
+  await using cluster = await startCluster();
+  expect(() => cluster.advanceClock(Infinity)).toThrow("a clock moves forward: Infinity ms");
+});
+
+test("brokers go on if `log` throws, which is uncaught", async () => {
+  const index = JSON.stringify(join(import.meta.dirname, "../src/index.ts"));
+  const script = `
+    import { startCluster } from ${index};
+    const errors = new Set();
+    process.on("uncaughtException", error => errors.add(error.message));
+    await using cluster = await startCluster({ nodes: 3, topics: { a: 1 }, log: () => { throw new Error("a log"); } });
+    cluster.kill(1);
+    while (errors.size === 0) await new Promise(resolve => setTimeout(resolve, 20));
+    await cluster.restart(1);
+    console.log(...errors);
+  `;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  expect([await once(child, "close"), output]).toEqual([[0, null], "a log\n"]);
 });
 
 describe("samsa-testkit", () => {

@@ -8,7 +8,7 @@ export { type CoordinatorKind } from "./cluster/coordinators.ts";
 export { type CancelSignal, type Patience } from "./cluster/deadline.ts";
 export { ConsumedBatch, ConsumedRecord } from "./consume/consumed-record.ts";
 export { type CallBounds, Consumer, type ConsumerParts, type PartitionStart } from "./consume/consumer.ts";
-export type { ConsumerObserver } from "./consume/consumer-observer.ts";
+export type { ConsumerObserver, JoinedGeneration } from "./consume/consumer-observer.ts";
 export type { GroupSettings, RebalanceListener, Subscription } from "./consume/group-settings.ts";
 export type { ConsumerOptions, ConsumerSettings } from "./consume/consumer-settings.ts";
 export type { HandlerContext, RecordHandler, RunOptions } from "./consume/record-runner.ts";

@@ -94,12 +94,15 @@ afterEach(async () => {
   await cluster.close();
 });
 
+const noGroup = (): never => expect.unreachable("there is no group");
+const NO_GROUP = { heartbeat: noGroup, joined: noGroup };
+
 describe("an observer", () => {
   test("hears of requests for records and of their ends, while it listens", async () => {
     const seen: (readonly [string, number, number?])[] = [];
     const observer = {
       isListening: true,
-      heartbeat: () => expect.unreachable("there is no group"),
+      ...NO_GROUP,
       fetchStarted: (brokerId: number) => seen.push(["started", brokerId]),
       fetchEnded: (brokerId: number, durationMs: number, partitions: number) => {
         expect(durationMs).toBeGreaterThan(0);
@@ -125,7 +128,7 @@ describe("an observer", () => {
   test("does not disturb the consumer if it fails, and hears of the end of a request that fails", async () => {
     let [started, ended] = [0, 0];
     const observer = {
-      ...{ isListening: true, heartbeat: () => expect.unreachable("there is no group") },
+      ...{ isListening: true, ...NO_GROUP },
       fetchStarted: () => {
         started++;
         throw new Error("an observer");

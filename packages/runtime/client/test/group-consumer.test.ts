@@ -9,6 +9,7 @@ import {
   ClusterClient,
   Consumer,
   type GroupSettings,
+  type JoinedGeneration,
   type RebalanceListener,
 } from "../src/index.ts";
 
@@ -39,6 +40,7 @@ class Member {
   workMs = 0;
   #ended: Promise<unknown> = Promise.resolve();
 
+  readonly generations: JoinedGeneration[] = [];
   /** Heartbeats that the coordinator has answered. */
   heartbeats = 0;
 
@@ -49,10 +51,8 @@ class Member {
     const told = { assigned: tell("assigned"), revoked: tell("revoked"), lost: tell("lost"), ...listener };
     const ignore = ignored("a test of heartbeats");
     const observer = {
-      isListening: true,
-      fetchStarted: ignore,
-      fetchEnded: ignore,
-      heartbeat: () => this.heartbeats++,
+      ...{ isListening: true, fetchStarted: ignore, fetchEnded: ignore, heartbeat: () => this.heartbeats++ },
+      joined: (generation: JoinedGeneration) => void this.generations.push(generation),
     };
     const parts = { group: { groupId: "g", ...group }, listener: told, observer };
     this.consumer = new Consumer(this.client, { reset: "earliest" }, parts);
@@ -195,6 +195,8 @@ describe.each(["consumer", "classic"] as const)("members with the %s protocol", 
     await cluster.world.runFor(69_000);
     expect([slow.owned.length, slow.values]).toEqual([4, []]);
     expect(slow.heartbeats).toBeGreaterThan(10);
+    const leaderId = slow.consumer.memberId;
+    expect(slow.generations).toEqual(protocol === "classic" ? [{ leaderId, protocol: "range" }] : []);
     slow.workMs = 0;
     await until(() => slow.values.length === 1);
     await produce(0, ["fast"]);

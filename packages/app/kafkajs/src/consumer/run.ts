@@ -9,6 +9,7 @@ import {
   type ConsumerOptions,
   type ConsumerParts,
   type GroupSettings,
+  type JoinedGeneration,
 } from "@samsa/client-runtime";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { CommittedOffsets } from "../cluster/committed.ts";
@@ -66,6 +67,7 @@ export class Run {
   #joined: (() => void) | undefined;
   /** Monotonic time in ms at which the join, or the last rebalance, began. */
   #joinsSince = performance.now();
+  #generation: JoinedGeneration = { leaderId: "", protocol: "" };
   readonly #abort = new AbortController();
 
   /** `joined` is called once the member has its partitions. */
@@ -215,6 +217,9 @@ export class Run {
         const { memberId, generationId: groupGenerationId } = this.#consumer.groupMembership;
         emitter.emit(HEARTBEAT, { groupId: group.groupId, memberId, groupGenerationId });
       },
+      joined: generation => {
+        this.#generation = generation;
+      },
       fetchStarted: nodeId => emitter.emit(FETCH_START, { nodeId }),
       fetchEnded: (nodeId, durationMs, numberOfBatches) => {
         emitter.emit(FETCH, { numberOfBatches, duration: Math.round(durationMs), nodeId });
@@ -297,7 +302,9 @@ export class Run {
       );
       const { groupId } = group;
       const duration = Math.round(performance.now() - this.#joinsSince);
-      const payload = { duration, groupId, memberId, memberAssignment };
+      const { leaderId, protocol: groupProtocol } = this.#generation;
+      const isLeader = leaderId === memberId;
+      const payload = { duration, groupId, memberId, leaderId, isLeader, memberAssignment, groupProtocol };
       logger.info("Consumer has joined the group", payload);
       emitter.emit(consumerEvents.GROUP_JOIN, payload);
     }

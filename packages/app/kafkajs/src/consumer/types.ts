@@ -234,7 +234,12 @@ export interface ConsumerPayloads {
     readonly duration: number;
     readonly groupId: string;
     readonly memberId: string;
+    /** Member that assigns the partitions. */
+    readonly leaderId: string;
+    readonly isLeader: boolean;
     readonly memberAssignment: IMemberAssignment;
+    /** Assignor that the members have agreed on. */
+    readonly groupProtocol: string;
   };
   "consumer.fetch_start": { readonly nodeId: number };
   "consumer.fetch": {

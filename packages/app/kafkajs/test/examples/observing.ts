@@ -30,6 +30,9 @@ for (const name of [...wanted, events.END_BATCH_PROCESS, events.COMMIT_OFFSETS, 
     if (id >= 0 && Math.abs(Date.now() - timestamp) < 10_000) seen.add(type);
   });
 }
+consumer.on(events.GROUP_JOIN, ({ payload: { groupId, memberId, leaderId, isLeader, memberAssignment } }) => {
+  console.log("joined", groupId, memberId === leaderId, isLeader, memberAssignment);
+});
 let beats = 0;
 const beaten = new Promise<void>(resolve => {
   const remove = consumer.on(events.HEARTBEAT, ({ payload: { groupId, memberId, groupGenerationId } }) => {

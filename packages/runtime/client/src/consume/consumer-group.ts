@@ -279,6 +279,7 @@ export class ConsumerGroup {
       report: error => this.#client.env.logger.warn(error.message, { group: this.#settings.groupId }),
       fatal: error => runtime.loop.fail(error),
       heartbeat: () => reporter?.heartbeat(),
+      joined: generation => reporter?.joined(generation),
     };
   }
 

@@ -1,12 +1,22 @@
 import { type BrokerId, type Env, guard } from "@samsa/base";
 import type { FetchResponse } from "@samsa/protocol";
 
+/** Generation of a classic group that a member has joined. */
+export interface JoinedGeneration {
+  /** Id of the member that assigns the partitions. */
+  readonly leaderId: string;
+  /** Name of the assignor that the members have agreed on. */
+  readonly protocol: string;
+}
+
 /** Hears of what a consumer does beside the application, for metrics. It is to be quick. Its errors are logged. */
 export interface ConsumerObserver {
   /** False: nobody wants to hear of what begins now. Read for each request. */
   readonly isListening: boolean;
   /** The coordinator has answered a heartbeat, without an error. */
   heartbeat(): void;
+  /** The member has joined a generation of a classic group. Called whether somebody listens or not. */
+  joined(generation: JoinedGeneration): void;
   /** A request for records leaves for a broker. */
   fetchStarted(brokerId: BrokerId): void;
   /** Tells its end, with records of so many partitions; none after a failure. */
@@ -32,6 +42,10 @@ export class ConsumerReporter {
 
   heartbeat(): void {
     if (this.#observer.isListening) this.#tell(() => this.#observer.heartbeat());
+  }
+
+  joined(generation: JoinedGeneration): void {
+    this.#tell(() => this.#observer.joined(generation));
   }
 
   /** Begins a request for records. Undefined if nobody listens. */

@@ -12,6 +12,7 @@ import {
 } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { patiently, type Patience } from "../cluster/deadline.ts";
+import type { JoinedGeneration } from "./consumer-observer.ts";
 
 /** Steps of a rebalance, which the consumer carries out one after the other. A rejection counts as done. */
 export interface MembershipSteps {
@@ -32,6 +33,8 @@ export interface MembershipSteps {
   fatal(error: KafkaError): void;
   /** The coordinator has answered a heartbeat, without an error. */
   heartbeat?(): void;
+  /** The coordinator has taken the member into a generation of a classic group. */
+  joined?(generation: JoinedGeneration): void;
 }
 
 type Call = Extract<MemberEffect, { type: "call" }>;
@@ -159,13 +162,21 @@ export class Membership {
     let take: (at: Moment) => readonly MemberEffect[];
     try {
       const answer = await this.#answerTo(call, options);
-      if (HEARTBEATS.has(answer.api) && answer.response.errorCode === 0) this.#steps.heartbeat?.();
+      if (answer.response.errorCode === 0) this.#tell(answer);
       take = at => this.#member.answered(at, id, answer);
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error;
       take = at => this.#member.failed(at, id, error);
     }
     this.#input(take);
+  }
+
+  /** Tells of an answer without an error. */
+  #tell({ api, response }: MemberResponse): void {
+    if (HEARTBEATS.has(api)) this.#steps.heartbeat?.();
+    else if (api === "JoinGroup") {
+      this.#steps.joined?.({ leaderId: response.leader, protocol: response.protocolName ?? "" });
+    }
   }
 
   async #answerTo(call: Call["call"], options: { readonly timeoutMs: number }): Promise<MemberResponse> {
