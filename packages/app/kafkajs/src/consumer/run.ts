@@ -308,7 +308,7 @@ export class Run {
       found.partitions.push({ partition, offset: String(offset) });
       topics.set(topic, found);
     }
-    const { memberId, generationId: groupGenerationId } = consumer.groupMembership;
+    const { memberId = "", generation: groupGenerationId } = consumer;
     const payload = { groupId: group.groupId, memberId, groupGenerationId, topics: [...topics.values()] };
     emitter.emit(consumerEvents.COMMIT_OFFSETS, payload);
   }

@@ -23,6 +23,9 @@ export abstract class LoopStream<T> implements AsyncIterableIterator<T> {
   /** Value that is there already; undefined: none, or the stream is over. */
   abstract poll(): T | undefined;
 
+  /** The application asks for the next value: it is done with the one before. */
+  protected abstract progressed(): void;
+
   protected get isOver(): boolean {
     return this.#isOver;
   }
@@ -33,6 +36,7 @@ export abstract class LoopStream<T> implements AsyncIterableIterator<T> {
       return Promise.reject(new KafkaError("ILLEGAL_STATE", "the next value is asked for twice at a time"));
     }
     try {
+      this.progressed();
       const value = this.#poll();
       return value === undefined ? this.#wait() : Promise.resolve({ value, done: false });
     } catch (error) {
