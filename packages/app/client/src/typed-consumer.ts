@@ -113,7 +113,10 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
     return this.#consumer.processed();
   }
 
-  /** Membership in the group, for `TypedProducer.sendOffsets`. */
+  /**
+   * Membership in the group, for `TypedProducer.sendOffsets`: to be asked for in the transaction. Throws COMMIT_FAILED if
+   * partitions that the transaction has read are gone, so that it is aborted.
+   */
   get groupMembership(): GroupMembership {
     return this.#consumer.groupMembership;
   }

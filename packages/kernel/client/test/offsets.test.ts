@@ -407,7 +407,7 @@ describe("a fetch of offsets", () => {
     expect(ours.nextDeadline()).toBe(Infinity);
   });
 
-  test("with a stale epoch waits for the new one, if there is a member", () => {
+  test("with a stale epoch waits for the new one, and goes on without one if the member has lost its place", () => {
     const group = { errorCode: Errors.STALE_MEMBER_EPOCH.code };
     const ours = fetches();
     ours.identify(ME);
@@ -415,7 +415,8 @@ describe("a fetch of offsets", () => {
     expect(effects).toEqual([{ type: "suspect" }]);
     ours.identify(null);
     const again = ours.answered(at(100), callIn(ours.tick(at(100))).id, answer({}, group));
-    expect(fetched(again)?.[2]).toBe("STALE_MEMBER_EPOCH");
+    expect(again).toEqual([{ type: "suspect" }]);
+    expect(fetched(ours.tick(at(1000)))?.[2]).toBe("TIMED_OUT");
   });
 
   test("fails, is late, is refused or is forgotten", () => {

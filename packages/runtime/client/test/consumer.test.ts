@@ -253,6 +253,18 @@ describe("batches", () => {
     await expect(run(stream.next())).resolves.toEqual({ value: undefined, done: true });
   });
 
+  test("count as processed when the next one is asked for, also after an abort", async () => {
+    await produce(0, ["a", "b"]);
+    read({}, {}, [0]);
+    const abort = new AbortController();
+    const stream = consumer.batches({ max: 1, signal: abort.signal });
+    const { value } = await run(stream.next());
+    expect(valuesOf(value?.toArray() ?? [])).toEqual(["a"]);
+    abort.abort();
+    await expect(refusal(stream.next())).resolves.toMatchObject({ name: "ABORTED" });
+    expect(consumer.processed()).toMatchObject([{ offset: 1 }]);
+  });
+
   test("come in one stream at a time, which ends with an abort or a close", async () => {
     read();
     const abort = new AbortController();

@@ -281,6 +281,36 @@ describe.each(["consumer", "classic"] as const)("members with the %s protocol", 
     await until(() => member.values.length === 1);
   });
 
+  test("commit in their listeners, also while they are closed", async () => {
+    const listener = { revoked: () => first.consumer.commit() };
+    const first: Member = await new Member({ protocol, autoCommit: false }, listener).read();
+    await produce(0, ["a", "b"]);
+    await until(() => first.values.length === 2);
+    await first.close();
+    await produce(0, ["c"]);
+    const second = await new Member({ protocol }).read();
+    await until(() => second.values.length > 0);
+    expect(second.values).toEqual(["c"]);
+  });
+
+  test("whose partitions go while a transaction is about them say so, once", async () => {
+    const first = await new Member({ ...cooperative, autoCommit: false }).read();
+    for (let partition = 0; partition < PARTITIONS; partition++) await produce(partition, [`v${partition}`]);
+    await until(() => first.values.length === PARTITIONS);
+    const { generationId, memberId } = first.consumer.groupMembership;
+    expect([generationId > 0, memberId]).toEqual([true, first.consumer.memberId]);
+    for (let partition = 0; partition < PARTITIONS; partition++) await produce(partition, [`w${partition}`]);
+    await until(() => first.values.length === 2 * PARTITIONS);
+    await new Member({ ...cooperative, autoCommit: false }).read();
+    await until(() => shared([2, 2]));
+    expect(() => first.consumer.groupMembership).toThrow(expect.objectContaining({ name: "COMMIT_FAILED" }));
+    expect(first.consumer.groupMembership.memberId).toBe(first.consumer.memberId);
+    await first.close();
+    expect(first.consumer.generation).toBe(-1);
+    // The coordinator knows by the last generation that the member is no longer in its group.
+    expect(first.consumer.groupMembership.generationId).toBeGreaterThan(0);
+  });
+
   test("take the place of the same static member without a rebalance", async () => {
     const fixed = { protocol, instanceId: "one" } as const;
     const first = await new Member(fixed).read();

@@ -178,6 +178,16 @@ describe("records", () => {
     ]);
   });
 
+  test("that wait hold up a flush no longer than it may take", async () => {
+    const producer = start({ maxBlockMs: 60_000 });
+    const sent = errorOf(producer.send({ topic: "missing", value: "waits" }));
+    const began = cluster.world.now();
+    expect((await errorOf(producer.flush({ timeoutMs: 100 }))).name).toBe("TIMED_OUT");
+    expect(cluster.world.now() - began).toBeLessThan(200);
+    await run(producer.close({ timeoutMs: 0 }));
+    await sent;
+  });
+
   test("that cannot be sent are refused with a name", async () => {
     await cluster.createTopic("orders", [2, 3, 1], []);
     const producer = start({ maxBlockMs: 500, maxRequestBytes: 1000 });
@@ -293,6 +303,18 @@ describe.each(["1", "2"])("transactions of version %s", version => {
     await run(producer.abortTransaction());
     expect((await Promise.all(dropped)).at(-1)?.name).toBe("TRANSACTION_ABORTED");
     await untilCommitted("orders", values);
+  });
+
+  test("wait for the end of an earlier one that has not come in its time", async () => {
+    const producer = start({ transactionalId: "t" });
+    await run(producer.initTransactions());
+    for (const end of ["abortTransaction", "commitTransaction"] as const) {
+      producer.beginTransaction();
+      await run(producer.send({ topic: "orders", value: end }));
+      expect((await errorOf(producer[end]({ timeoutMs: 0 }))).name).toBe("TIMED_OUT");
+      await run(producer.transaction(open => open.send({ topic: "orders", value: `after ${end}` })));
+    }
+    await untilCommitted("orders", ["after abortTransaction", "commitTransaction", "after commitTransaction"]);
   });
 
   test("commit the offsets of a consumer", async () => {

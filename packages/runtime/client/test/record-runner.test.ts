@@ -158,6 +158,30 @@ test("a commit stops before the first record that is not processed, though later
   await run(ended);
 });
 
+test("offsets are those that handlers are done with, though many more records are read", async () => {
+  const values = Array.from({ length: 40 }, (_, i) => `m${i}`);
+  await produce(0, values);
+  await produce(1, values);
+  const handled = [0, 0];
+  const running = consumer.run(async ({ partition }) => {
+    await sleep(10);
+    handled[partition] = (handled[partition] ?? 0) + 1;
+  });
+  const isRight = (): boolean => consumer.processed().every(({ partition, offset }) => offset === handled[partition]);
+  for (let i = 0; i < 30; i++) {
+    await cluster.world.runFor(23);
+    expect(isRight()).toBe(true);
+    await run(consumer.commit());
+    expect(isRight()).toBe(true);
+  }
+  await run(consumer.close());
+  await run(running);
+  const [first = 0, second = 0] = handled;
+  expect([first + second > 10, first + second < 88]).toEqual([true, true]);
+  const offsets = (await run(new Admin(client).groups.offsets(["g"]))).value("g");
+  expect(Object.fromEntries(offsets.map(({ partition, offset }) => [partition, offset]))).toEqual({ ...handled });
+});
+
 test("a handler that fails is tried again, and its record comes again if it fails for good", async () => {
   const attempts: number[] = [];
   const failing = consumer.run(

@@ -168,6 +168,18 @@ describe("records", () => {
     expect((await take(other.records(), 1)).map(textOf)).toEqual(["d"]);
   });
 
+  test("are accepted as well when the loop is aborted", async () => {
+    await produce(0, ["a", "b"]);
+    const one = await join("one", { maxPollRecords: 1 });
+    const abort = new AbortController();
+    const stream = one.records({ signal: abort.signal });
+    expect((await take(stream, 1)).map(textOf)).toEqual(["a"]);
+    abort.abort();
+    await expect(run(stream.next().catch((error: unknown) => error))).resolves.toMatchObject({ name: "ABORTED" });
+    expect([...(await run(one.commit())).errors]).toEqual([]);
+    expect((await take(one.records(), 1)).map(textOf)).toEqual(["b"]);
+  });
+
   test("of one partition go to two members of the group", async () => {
     const seen: string[][] = [[], []];
     const consumers = [await join("c1", { maxPollRecords: 1 }), await join("c2", { maxPollRecords: 1 })];

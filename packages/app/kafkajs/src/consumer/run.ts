@@ -355,7 +355,7 @@ export class Run {
       throw cluster.finalError(error);
     }
     for (const place of commits) this.#book.committed(place);
-    const { memberId, generationId: groupGenerationId } = consumer.groupMembership;
+    const { memberId = "", generation: groupGenerationId } = consumer;
     emitter.emit(consumerEvents.COMMIT_OFFSETS, {
       ...{ groupId: group.groupId, memberId, groupGenerationId, topics: offsetsByTopic(commits) },
     });

@@ -99,7 +99,7 @@ export class OffsetFetches {
   tick({ now }: Moment): readonly OffsetEffect[] {
     return this.#input(() => {
       for (const fetch of this.#fetches) {
-        if (fetch.deadline <= now) this.#end(fetch, [], fetch.lastError ?? lateError(this.#settings.groupId));
+        if (fetch.deadline <= now) this.#end(fetch, [], lateError(this.#settings.groupId, fetch.lastError));
         else if (fetch.id === undefined && fetch.retryAt <= now) this.#send(fetch);
       }
     });
@@ -174,9 +174,9 @@ export class OffsetFetches {
         return this.#again(at, fetch, error);
       case "refreshEpoch":
       case "notMember":
-        // A member that is still one learns its epoch from its next heartbeat.
+        // A member that is still one learns its epoch from its next heartbeat; one that lost its place asks without it.
         this.#out.push({ type: "suspect" });
-        return this.#identity === null ? this.#end(fetch, [], error) : this.#again(at, fetch, error);
+        return this.#again(at, fetch, error);
       case "fail":
         return this.#end(fetch, [], error);
     }
@@ -206,6 +206,8 @@ export class OffsetFetches {
   }
 }
 
-function lateError(groupId: string): KafkaError {
-  return new KafkaError("TIMED_OUT", `no offsets of group ${groupId} in time`);
+/** Error of a fetch whose time is over: that of its last attempt, if another one may succeed. */
+function lateError(groupId: string, last: KafkaError | undefined): KafkaError {
+  if (last?.retriable === true) return last;
+  return new KafkaError("TIMED_OUT", `no offsets of group ${groupId} in time`, { cause: last });
 }

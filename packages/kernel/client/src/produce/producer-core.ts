@@ -8,6 +8,7 @@ import type { ProducerSettings } from "./producer-settings.ts";
 import { type ProduceAnswer, Sender } from "./sender.ts";
 import type { ProducerState } from "./producer-state.ts";
 import { type TransactionFeatures, TransactionManager } from "./transaction-manager.ts";
+import type { OperationName } from "./transaction-operation.ts";
 import type { GroupMembership, TransactionOffset } from "./transaction-requests.ts";
 
 /** Surroundings of a `ProducerCore`. */
@@ -45,6 +46,11 @@ export class ProducerCore<T> {
   /** State of the producer id and of transactions; undefined: the producer is not idempotent. */
   get state(): ProducerState | undefined {
     return this.#transactions?.state;
+  }
+
+  /** Operation of transactions that the application began and whose outcome it has not taken. */
+  get unfinished(): OperationName | undefined {
+    return this.#transactions?.unfinished;
   }
 
   /** Bytes of memory that batches hold. */

@@ -115,7 +115,8 @@ function refuse(message: string): never {
 /**
  * Completes and checks the settings of a producer. Throws `KafkaError` INVALID_ARGUMENT for a value out of range, and for
  * values that exclude each other. Idempotence that nobody asked for gives way to `acks`, `retries` or `maxInFlight`; a
- * delivery timeout that nobody asked for is raised to what `lingerMs` and `requestTimeoutMs` need (`ProducerConfig`).
+ * delivery timeout that nobody asked for is raised to what `lingerMs` and `requestTimeoutMs` need (`ProducerConfig`), and a
+ * batch size that nobody asked for is lowered to the memory.
  */
 export function producerSettings(options: ProducerOptions): ProducerSettings {
   const given: Record<string, unknown> = {};
@@ -131,6 +132,7 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
   if (transactionalId === "") refuse("the transactional id is empty");
   return {
     ...settings,
+    batchBytes: batchBytes(settings, options.batchBytes),
     idempotent: idempotence(settings, options.idempotent),
     deliveryTimeoutMs: deliveryTimeout(settings, options.deliveryTimeoutMs),
     // As in Kafka, the largest delay is not below the first.
@@ -171,6 +173,13 @@ function idempotence(settings: ProducerSettings, asked: boolean | undefined): bo
   if (obstacle === undefined) return settings.idempotent;
   if (asked === true) refuse(`an idempotent producer needs ${obstacle}`);
   return false;
+}
+
+/** The first record of a batch takes the memory of a whole one, so a larger batch could never begin. */
+function batchBytes({ batchBytes: size, bufferBytes }: ProducerSettings, asked: number | undefined): number {
+  if (size <= bufferBytes) return size;
+  if (asked === undefined) return bufferBytes;
+  return refuse(`a batch of ${size} bytes does not fit into the memory of the producer, ${bufferBytes} bytes`);
 }
 
 function deliveryTimeout(settings: ProducerSettings, asked: number | undefined): number {

@@ -104,6 +104,11 @@ export class TransactionManager<T> {
     );
   }
 
+  /** Operation that the application began and whose outcome it has not taken. */
+  get unfinished(): OperationName | undefined {
+    return this.#operation.unfinished;
+  }
+
   /** Highest version of Produce: from 12 on it adds the partition to the transaction. */
   get produceVersion(): number {
     return this.isTransactional && !this.#isV2 ? 11 : 13;

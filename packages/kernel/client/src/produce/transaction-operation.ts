@@ -19,6 +19,11 @@ export class TransactionOperation<T> {
     this.#out = out;
   }
 
+  /** Operation whose outcome nobody has taken; undefined: none. */
+  get unfinished(): OperationName | undefined {
+    return this.#name;
+  }
+
   /** Takes one more call; false if `name` is not the operation under way. */
   joins(name: OperationName, token: number): boolean {
     if (this.#name !== name) return false;

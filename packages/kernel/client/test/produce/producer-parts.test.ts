@@ -63,6 +63,7 @@ describe("settings", () => {
     [{ compression: { codec: 1, level: 0 } }, "no level 0"],
     [{ compression: { codec: 9 as 1, level: 1 } }, "no compression codec 9"],
     [{ keyHash: "md5" as "crc32" }, "no hash md5"],
+    [{ batchBytes: 5000, bufferBytes: 4000 }, "a batch of 5000 bytes does not fit into the memory"],
     [{ bogus: 1 } as ProducerOptions, "no setting bogus"],
   ])("%o is refused", (options, message) => {
     expect(refusalOf(options)).toContain(message);
@@ -73,6 +74,7 @@ describe("settings", () => {
     expect(producerSettings({ retries: 0 }).idempotent).toBe(false);
     expect(producerSettings({ maxInFlight: 20 }).idempotent).toBe(false);
     expect(producerSettings({ lingerMs: 200_000 }).deliveryTimeoutMs).toBe(230_000);
+    expect(producerSettings({ bufferBytes: 4000 }).batchBytes).toBe(4000);
     expect(producerSettings({ compression: defaultCompression(4) }).compression.level).toBe(3);
   });
 });

@@ -399,10 +399,12 @@ export class ClusterClient {
               topics: topics === null ? null : topics.map(name => ({ name })),
               allowAutoTopicCreation: settings.allowAutoTopicCreation,
             });
+      if (this.#isClosed) return;
       metadata.received(response, env.clock.monotonic(), env.random.next());
       this.#pool.retain(metadata.brokers);
       this.#lastFailure = undefined;
     } catch (error) {
+      if (this.#isClosed) return;
       if (isMisrouted(error)) metadata.requestRebootstrap();
       this.#lastFailure = kafkaErrorOf(error);
       this.#failures++;

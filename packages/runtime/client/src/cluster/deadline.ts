@@ -1,4 +1,4 @@
-import type { Env } from "@samsa/base";
+import { type Env, ignored } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
 
 /** Signal by which a caller gives up: the part of `AbortSignal` that the client needs. */
@@ -58,6 +58,23 @@ export function patiently<T>(
       error => over(() => reject(error)),
     );
     if (isOver) end();
+  });
+}
+
+/** Waits for the end of `work`, good or bad. Rejects with `late()` when the patience ends; `work` goes on then. */
+export function ended(
+  env: Env,
+  patience: Patience,
+  late: () => KafkaError,
+  work: Promise<unknown> | undefined,
+): Promise<void> {
+  if (work === undefined) return Promise.resolve();
+  return patiently<void>(env, patience, late, resolve => {
+    work.then(
+      () => resolve(),
+      () => resolve(),
+    );
+    return ignored("the work ends by itself");
   });
 }
 

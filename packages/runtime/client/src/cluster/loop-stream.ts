@@ -26,6 +26,9 @@ export abstract class LoopStream<T> implements AsyncIterableIterator<T> {
   /** Value that is there already; undefined: none, or the stream is over. */
   abstract poll(): T | undefined;
 
+  /** The application asks for the next value: it is done with the one before. */
+  protected abstract progressed(): void;
+
   protected get isOver(): boolean {
     return this.#isOver;
   }
@@ -37,6 +40,7 @@ export abstract class LoopStream<T> implements AsyncIterableIterator<T> {
     }
     this.#parts.asked?.();
     try {
+      this.progressed();
       const value = this.#poll();
       if (value === undefined) return this.#wait();
       this.#parts.given?.();

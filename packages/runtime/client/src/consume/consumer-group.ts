@@ -18,7 +18,7 @@ import {
   withoutPartitions,
 } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import type { Patience } from "../cluster/deadline.ts";
+import { ended, type Patience } from "../cluster/deadline.ts";
 import type { ConsumedRecord } from "./consumed-record.ts";
 import type { ConsumerReporter } from "./consumer-observer.ts";
 import type { FetchRuntime } from "./fetch-runtime.ts";
@@ -32,6 +32,8 @@ export interface GroupParts {
   readonly listener: RebalanceListener;
   /** True while the application works on records of one of these partitions. */
   readonly isBusyWith: (partitions: readonly TopicPartition[]) => boolean;
+  /** True while handlers work, which take records ahead of the position up to which they are done. */
+  readonly isRunning: () => boolean;
   /** These partitions may be another member's by now. */
   readonly lose: (partitions: readonly TopicPartition[]) => void;
   /** `client.rack`; empty: none. */
@@ -60,6 +62,12 @@ export class ConsumerGroup {
   #starting: Promise<Membership> | undefined;
   #isClassic = false;
   #identity: MemberIdentity | null = null;
+  /** Identity before the member lost its place. */
+  #lastIdentity: MemberIdentity | null = null;
+  /** Partitions, by key, that the application got records of since it last asked for the membership. */
+  readonly #given = new Set<string>();
+  /** Some of them are gone. */
+  #isProgressLost = false;
   #subscription: Subscription = {};
   /** Topics that a pattern has matched, of a classic group. */
   #matched: readonly string[] = [];
@@ -70,6 +78,8 @@ export class ConsumerGroup {
   #isClosing = false;
   /** Monotonic time of the first step of a rebalance under way, in ms. */
   #rebalanceBegan: number | undefined;
+  /** The member has left. Until then a listener may commit. */
+  #isClosed = false;
 
   constructor(client: ClusterClient, settings: GroupSettings, parts: GroupParts) {
     if (settings.groupId === "") throw new KafkaError("INVALID_ARGUMENT", "the group id is empty");
@@ -83,10 +93,31 @@ export class ConsumerGroup {
     return this.#membership?.memberId;
   }
 
-  /** Membership, as a transaction that commits offsets names it (`ConsumerGroupMetadata`). */
+  /** Generation or epoch of the member; −1: it has no place in the group. */
+  get generation(): number {
+    return this.#identity?.epoch ?? -1;
+  }
+
+  /** The application gets records of a partition. */
+  given({ topic, partition }: TopicPartition): void {
+    this.#given.add(partitionKey(topic, partition));
+  }
+
+  /**
+   * Membership, as a transaction that commits offsets names it (`ConsumerGroupMetadata`). Throws COMMIT_FAILED, once, if a
+   * partition is gone that the application got records of since the last call: in a new generation the coordinator could not
+   * tell, and a transaction would keep what it has made of them, without their offsets.
+   */
   get membership(): GroupMembership {
+    this.#given.clear();
+    if (this.#isProgressLost) {
+      this.#isProgressLost = false;
+      const what = "partitions with records that the transaction is about are no longer this member's";
+      throw new KafkaError("COMMIT_FAILED", `${what} in group ${this.#settings.groupId}`);
+    }
     const { groupId, instanceId } = this.#settings;
-    const identity = this.#identity;
+    // A member without a place is refused by its last identity; without any, the coordinator would not ask.
+    const identity = this.#identity ?? this.#lastIdentity;
     const [memberId, generationId] = identity === null ? ["", -1] : [identity.memberId, identity.epoch];
     return { groupId, generationId, memberId, groupInstanceId: instanceId };
   }
@@ -117,6 +148,15 @@ export class ConsumerGroup {
   /** Offsets that the group has committed. */
   async committed(partitions: readonly TopicPartition[], patience: Patience): Promise<readonly PartitionOffset[]> {
     return this.#offsetRuntime().committed(partitions, patience);
+  }
+
+  /** Offsets up to which the application is done. */
+  processed(): CommittedOffset[] {
+    this.#take();
+    return this.#parts.runtime.fetcher.processed().map(entry => {
+      const tracker = this.#tracked.tracker(entry);
+      return tracker === undefined ? entry : { ...entry, offset: tracker.watermark, leaderEpoch: tracker.epoch };
+    });
   }
 
   /** `committed`, for partitions that begin. */
@@ -165,13 +205,14 @@ export class ConsumerGroup {
       if (this.#settings.autoCommit) await this.#commitOrWarn(undefined, patience);
       await membership.leave(mode, patience);
     }
+    this.#isClosed = true;
     this.#offsets?.close();
   }
 
   // Start
 
   #offsetRuntime(): OffsetRuntime {
-    if (this.#isClosing) throw new KafkaError("CLOSED", "the consumer is closed");
+    if (this.#isClosed) throw new KafkaError("CLOSED", "the consumer is closed");
     if (this.#offsets === undefined) throw new KafkaError("ILLEGAL_STATE", "the consumer has not subscribed yet");
     return this.#offsets;
   }
@@ -190,6 +231,10 @@ export class ConsumerGroup {
       () => this.#membership?.suspected(),
     );
     this.#membership = new Membership(client, groupId, this.#newMember(backoff), this.#steps());
+    if (this.#isClosing) {
+      this.#membership.close();
+      this.#offsets.close();
+    }
     if (this.#settings.autoCommit) {
       const settings = { intervalMs: this.#settings.autoCommitIntervalMs, retryMs: client.settings.retryBackoffMs };
       this.#auto = new AutoCommit(settings, this.#tracked, client.env.clock.monotonic());
@@ -267,6 +312,7 @@ export class ConsumerGroup {
         await this.#tell("lost" in listener ? "lost" : "revoked", partitions);
       },
       identity: identity => {
+        this.#lastIdentity = identity ?? this.#identity ?? this.#lastIdentity;
         this.#identity = identity;
         this.#offsets?.identify(identity);
       },
@@ -319,7 +365,10 @@ export class ConsumerGroup {
     const { fetcher } = this.#parts.runtime;
     this.#offsets?.forget(partitions);
     this.#tracked.end(partitions);
-    for (const key of partitionKeys(partitions)) this.#begun.delete(key);
+    for (const key of partitionKeys(partitions)) {
+      this.#begun.delete(key);
+      this.#isProgressLost = this.#given.delete(key) || this.#isProgressLost;
+    }
     fetcher.assign(withoutPartitions(fetcher.assigned(), partitions));
     this.#parts.runtime.loop.turn();
   }
@@ -368,7 +417,7 @@ export class ConsumerGroup {
 
   /** Commits what is processed and not committed yet, one commit after the other. */
   async #commitProcessed(partitions: readonly TopicPartition[] | undefined, patience: Patience): Promise<void> {
-    await this.#committing?.catch(ignored("its caller hears of it"));
+    await ended(this.#client.env, patience, lateCommit, this.#committing);
     this.#take();
     const offsets = this.#tracked.dirty(partitions);
     const runtime = this.#offsets;
@@ -384,14 +433,20 @@ export class ConsumerGroup {
     for (const entry of this.#parts.runtime.fetcher.processed()) {
       const { topic, partition, offset, leaderEpoch } = entry;
       const tracker = this.#tracked.tracker(entry);
-      // A partition that was sought back begins anew.
       if (tracker !== undefined && offset >= tracker.position) tracker.skipTo(offset, leaderEpoch);
+      // Handlers have taken records beyond what the stream counts as processed.
+      else if (tracker !== undefined && this.#parts.isRunning()) continue;
+      // A partition that was sought back begins anew.
       else {
         const isCommitted = tracker === undefined && this.#begun.get(partitionKey(topic, partition)) === offset;
         this.#tracked.begin(entry, offset, leaderEpoch, isCommitted);
       }
     }
   }
+}
+
+function lateCommit(): KafkaError {
+  return new KafkaError("TIMED_OUT", "an earlier commit was not answered in time");
 }
 
 function ignoreTimeout(error: unknown): void {

@@ -15,7 +15,7 @@ import { type FoundOffset, listOffsets, type OffsetSpec } from "../admin/offsets
 import type { PartitionOutcomes } from "../admin/outcomes.ts";
 import { checkWhole } from "../cluster/checks.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import type { CancelSignal } from "../cluster/deadline.ts";
+import { type CancelSignal, ended } from "../cluster/deadline.ts";
 import { TelemetryReporter } from "../telemetry/telemetry-reporter.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { type ConsumerObserver, ConsumerReporter } from "./consumer-observer.ts";
@@ -67,6 +67,8 @@ export class Consumer {
   readonly #telemetry: TelemetryReporter;
   #stream: BatchStream | undefined;
   #runner: RecordRunner | undefined;
+  #running: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
   /** Throws a `KafkaError` for a setting that cannot be. */
   constructor(client: ClusterClient, options: ConsumerOptions = {}, parts: ConsumerParts = {}) {
@@ -92,6 +94,7 @@ export class Consumer {
           runtime: this.#runtime,
           listener,
           isBusyWith: partitions => this.#isBusyWith(partitions),
+          isRunning: () => this.#runner !== undefined,
           lose: partitions => this.#runner?.lose(partitions),
           ...{ rackId: this.#settings.rackId, reporter },
           rebalanced: ms => this.#telemetry.metrics.rebalanced(ms, client.env.clock.monotonic()),
@@ -141,9 +144,18 @@ export class Consumer {
     return this.#ofGroup().committed(partitions, this.#client.patience(bounds));
   }
 
-  /** Membership for a transaction that commits offsets of the group (`Consumer.groupMetadata`). */
+  /**
+   * Membership for a transaction that commits offsets of the group (`Consumer.groupMetadata`): to be asked for in the
+   * transaction, after its last record was read. Throws COMMIT_FAILED, once, if a partition is gone that the application got
+   * records of since it last asked: the transaction is to be aborted, since another member reads them again.
+   */
   get groupMembership(): GroupMembership {
     return this.#ofGroup().membership;
+  }
+
+  /** Generation or epoch of this member in its group; −1: it has no place there. */
+  get generation(): number {
+    return this.#group?.generation ?? -1;
   }
 
   /** Id of this member in its group; undefined: it has not joined. */
@@ -202,16 +214,17 @@ export class Consumer {
     this.#runtime.loop.turn();
   }
 
-  #open(options: Omit<BatchStreamOptions, "progressed" | "waits">): BatchStream {
+  #open(options: Omit<BatchStreamOptions, "progressed" | "given" | "waits">): BatchStream {
     this.#checkOpen();
     const { max } = options;
     if (this.#stream !== undefined) throw new KafkaError("ILLEGAL_STATE", "another stream of this consumer is open");
     checkWhole("max", max, 1);
     const progressed = (): void => this.#group?.progressed();
+    const given = (place: TopicPartition): void => this.#group?.given(place);
     const { metrics } = this.#telemetry;
     const { clock } = this.#client.env;
     const waits = { asked: () => metrics.asked(clock.monotonic()), given: () => metrics.given(clock.monotonic()) };
-    const stream = new BatchStream(this.#runtime, { ...options, progressed, waits }, () => {
+    const stream = new BatchStream(this.#runtime, { ...options, progressed, given, waits }, () => {
       if (this.#stream === stream) this.#stream = undefined;
     });
     this.#stream = stream;
@@ -242,9 +255,11 @@ export class Consumer {
     });
     this.#runner = runner;
     try {
-      await runner.run();
+      this.#running = runner.run();
+      await this.#running;
     } finally {
       this.#runner = undefined;
+      this.#running = undefined;
       this.#rewind([...runner.unfinished.values()]);
     }
   }
@@ -326,7 +341,7 @@ export class Consumer {
 
   /** Offsets up to which records are processed. */
   processed(): CommittedOffset[] {
-    return this.#runtime.fetcher.processed();
+    return this.#group?.processed() ?? this.#runtime.fetcher.processed();
   }
 
   // Offsets of any partitions, assigned or not
@@ -358,12 +373,24 @@ export class Consumer {
   }
 
   /**
-   * Commits what is processed and leaves the group, if there is one; then stops reading: streams end, and brokers are
-   * told. A static member keeps its place unless `leave` says otherwise (KIP-1092). The client stays open.
+   * Waits for handlers at work, commits what is processed and leaves the group, if there is one; then stops reading:
+   * streams end, and brokers are told. A static member keeps its place unless `leave` says otherwise (KIP-1092). The client stays open.
    */
-  async close(options: CallBounds & { readonly leave?: LeaveMode } = {}): Promise<void> {
-    const { timeoutMs = CLOSE_MS, signal, leave = "default" } = options;
+  close(options: CallBounds & { readonly leave?: LeaveMode } = {}): Promise<void> {
+    return (this.#closing ??= this.#close(options));
+  }
+
+  async #close({
+    timeoutMs = CLOSE_MS,
+    signal,
+    leave = "default",
+  }: Parameters<Consumer["close"]>[0] & {}): Promise<void> {
     const patience = this.#client.patience({ timeoutMs, signal });
+    const { logger } = this.#client.env;
+    this.#runner?.end();
+    await ended(this.#client.env, patience, stillAtWork, this.#running).catch((error: unknown) => {
+      logger.warn("handlers take longer, so their records will come again", { why: String(error) });
+    });
     await this.#group?.close(leave, patience);
     await this.#runtime.close(patience);
     await this.#telemetry.close();
@@ -409,6 +436,10 @@ export class Consumer {
 }
 
 const none = (): boolean => false;
+
+function stillAtWork(): KafkaError {
+  return new KafkaError("TIMED_OUT", "handlers are still at work");
+}
 
 /** Fields that a commit may leave out. */
 function optional({ leaderEpoch = -1, metadata = "" }: OffsetToCommit): { leaderEpoch: LeaderEpoch; metadata: string } {

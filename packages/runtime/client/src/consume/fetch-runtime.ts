@@ -1,4 +1,3 @@
-import { ignored } from "@samsa/base";
 import {
   type CommittedOffset,
   type FetchEffect,
@@ -10,7 +9,7 @@ import {
 } from "@samsa/client-kernel";
 import type { FetchResponse } from "@samsa/protocol";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { patiently, type Patience } from "../cluster/deadline.ts";
+import { ended, type Patience } from "../cluster/deadline.ts";
 import { type Answer, EffectLoop } from "../cluster/effect-loop.ts";
 import type { ConsumerReporter } from "./consumer-observer.ts";
 
@@ -62,10 +61,7 @@ export class FetchRuntime {
     this.loop.stop();
     const closings = this.fetcher.close().flatMap(effect => (effect.type === "fetch" ? [this.#send(effect)] : []));
     const late = (): KafkaError => new KafkaError("TIMED_OUT", "the brokers do not answer in time");
-    const told = patiently<void>(this.#client.env, patience, late, (resolve, reject) => {
-      Promise.allSettled(closings).then(() => resolve(), reject);
-      return ignored("the calls end by themselves");
-    });
+    const told = ended(this.#client.env, patience, late, Promise.allSettled(closings));
     // Brokers drop sessions that nobody uses.
     await told.catch((error: unknown) => {
       this.#client.env.logger.debug("a fetch session could not be closed", { error: String(error) });

@@ -84,6 +84,9 @@ export class RecordRunner {
   /** Number of records in `#ready` and `#lanes`. */
   #waiting = 0;
   readonly #busy = new Set<Work>();
+  /** Batch that was read last. */
+  #batch: ConsumedBatch | undefined;
+  #isEnded = false;
   /** First record of each partition that was read and not processed when `run` has ended, by key. */
   readonly unfinished = new Map<string, TopicPartition & { readonly offset: Offset }>();
   #failure: { readonly error: unknown } | undefined;
@@ -130,6 +133,7 @@ export class RecordRunner {
       while (!this.#isStopping) {
         const { value: batch, done } = await this.#stream.next();
         if (done === true) break;
+        this.#batch = batch;
         await this.#read(batch);
       }
     } catch (error) {
@@ -137,9 +141,18 @@ export class RecordRunner {
     } finally {
       if (this.#isStopping) this.#leaveAll();
       while (this.#busy.size > 0 || this.#waiting > 0) await this.#changed();
+      // Records that were read are processed, but for those that are unfinished.
+      this.#batch?.settle();
       await this.#stream.return();
     }
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Ends `run` once the handlers at work are done. */
+  end(): void {
+    this.#isEnded = true;
+    this.#stream.end();
+    this.#wake?.();
   }
 
   /** Reads a batch as far as there is room. Records of a partition that is lost meanwhile are not read. */
@@ -157,7 +170,12 @@ export class RecordRunner {
   }
 
   get #isStopping(): boolean {
-    return this.#failure !== undefined || this.#options.signal?.aborted === true;
+    return this.#failure !== undefined || this.#isAsked;
+  }
+
+  /** The application wants `run` to end. */
+  get #isAsked(): boolean {
+    return this.#isEnded || this.#options.signal?.aborted === true;
   }
 
   /** A record that was read comes again. */
@@ -248,7 +266,7 @@ export class RecordRunner {
         break;
       } catch (error) {
         if (work.isLost) return;
-        if (attempt < attempts && this.#options.signal?.aborted !== true) {
+        if (attempt < attempts && !this.#isAsked) {
           await this.#parts.pause(Math.min(backoffMs * 2 ** (attempt - 1), MOST_BACKOFF_MS));
           continue;
         }

@@ -22,6 +22,8 @@ export interface BatchStreamOptions {
   readonly isHeld: (place: TopicPartition) => boolean;
   /** Called when the application asks for records. */
   readonly progressed: () => void;
+  /** Called with the partition of a batch that the application gets. */
+  readonly given: (place: TopicPartition) => void;
   /** Hears of the application's waits for batches. */
   readonly waits: { asked(): void; given(): void };
 }
@@ -43,11 +45,10 @@ export class BatchStream extends LoopStream<ConsumedBatch> {
   /** Batch that is there already, with one record at the least; undefined: none, or the stream is over. */
   override poll(): ConsumedBatch | undefined {
     const runtime = this.#runtime;
-    this.#batch?.end();
-    this.#batch = undefined;
+    this.progressed();
     if (runtime.isClosed) this.close();
     if (this.isOver) return undefined;
-    const { isHeld, max, progressed } = this.#options;
+    const { isHeld, max, progressed, given } = this.#options;
     progressed();
     try {
       // Records that were read have made room for more.
@@ -60,12 +61,19 @@ export class BatchStream extends LoopStream<ConsumedBatch> {
           runtime.loop.turn();
           return undefined;
         }
-        if (taken.peek()) return (this.#batch = new ConsumedBatch(taken, max));
+        if (!taken.peek()) continue;
+        given(taken);
+        return (this.#batch = new ConsumedBatch(taken, max));
       }
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  protected override progressed(): void {
+    this.#batch?.end();
+    this.#batch = undefined;
   }
 
   /** Partition of the batch that the application works on; undefined: none. */

@@ -12,7 +12,7 @@ import {
   type TransactionOffset,
 } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type CancelSignal, patiently } from "../cluster/deadline.ts";
+import { type CancelSignal, ended, patiently, type Patience } from "../cluster/deadline.ts";
 import { TelemetryReporter } from "../telemetry/telemetry-reporter.ts";
 import { BlockedSends } from "./blocked-sends.ts";
 import { ProducerCalls } from "./producer-calls.ts";
@@ -432,8 +432,9 @@ export class Producer {
 
   /** Sends all records at once. Resolves when those sent so far have ended, whatever their end is. */
   async flush(options: OperationOptions = {}): Promise<void> {
-    await this.#blocked.passed();
-    await this.#operate("flush", options, token => {
+    const patience = this.#client.patience(options);
+    await this.#untilPassed("flush", patience);
+    await this.#operate("flush", patience, token => {
       this.#core.flush(token);
       return undefined;
     });
@@ -444,8 +445,9 @@ export class Producer {
    * be called once, before the first transaction.
    */
   async initTransactions(options: OperationOptions = {}): Promise<void> {
-    await this.#client.ready(this.#client.patience(options));
-    await this.#operate("initTransactions", options, token => this.#core.initTransactions(token));
+    const patience = this.#client.patience(options);
+    await this.#client.ready(patience);
+    await this.#operate("initTransactions", patience, token => this.#core.initTransactions(token));
   }
 
   /** Begins a transaction. Throws a `KafkaError` if that is not possible now. */
@@ -459,8 +461,9 @@ export class Producer {
    * be repeated. After an error with `abortable` the transaction is to be aborted.
    */
   async commitTransaction(options: OperationOptions = {}): Promise<void> {
-    await this.#blocked.passed();
-    await this.#operate("commitTransaction", options, token => this.#core.commitTransaction(token));
+    const patience = this.#client.patience(options);
+    await this.#untilPassed("commitTransaction", patience);
+    await this.#operate("commitTransaction", patience, token => this.#core.commitTransaction(token));
   }
 
   /** Aborts the transaction. Records that have not left are rejected. */
@@ -468,7 +471,9 @@ export class Producer {
     if (this.#core.state === "IN_TRANSACTION" || this.#core.state === "ABORTABLE_ERROR") {
       this.#blocked.fail(new KafkaError("TRANSACTION_ABORTED", "the transaction was aborted"));
     }
-    return this.#operate("abortTransaction", options, token => this.#core.abortTransaction(token));
+    return this.#operate("abortTransaction", this.#client.patience(options), token =>
+      this.#core.abortTransaction(token),
+    );
   }
 
   /** Makes offsets of a consumer part of the transaction. */
@@ -477,14 +482,19 @@ export class Producer {
     group: GroupMembership,
     options: OperationOptions = {},
   ): Promise<void> {
-    return this.#operate("sendOffsetsToTransaction", options, token => this.#core.sendOffsets(token, offsets, group));
+    const patience = this.#client.patience(options);
+    return this.#operate("sendOffsetsToTransaction", patience, token => this.#core.sendOffsets(token, offsets, group));
   }
 
   /**
    * Runs `work` in a transaction: commits it when `work` has resolved, and aborts it when `work` or the commit fails. Rejects
-   * with that error, or with that of the abort if the producer can go on no more, as when it is fenced.
+   * with that error, or with that of the abort if the producer can go on no more, as when it is fenced. The end of an
+   * earlier transaction that has not come in its time is waited for first.
    */
   async transaction<R>(work: (producer: this) => Promise<R>): Promise<R> {
+    const unfinished = this.#core.unfinished;
+    if (unfinished === "commitTransaction") await this.commitTransaction();
+    else if (unfinished === "abortTransaction") await this.abortTransaction();
     this.beginTransaction();
     try {
       const result = await work(this);
@@ -510,19 +520,28 @@ export class Producer {
     return undefined;
   }
 
-  #operate(name: string, options: OperationOptions, start: (token: number) => KafkaError | undefined): Promise<void> {
+  /** Waits for sends that wait for memory or metadata. */
+  #untilPassed(name: string, patience: Patience): Promise<void> {
+    return ended(this.#client.env, patience, () => lateError(name), this.#blocked.passed());
+  }
+
+  #operate(name: string, patience: Patience, start: (token: number) => KafkaError | undefined): Promise<void> {
     const token = this.#nextToken++;
-    const late = (): KafkaError => new KafkaError("TIMED_OUT", `${name} has not ended in time; it may be repeated`);
-    return patiently<void>(this.#client.env, this.#client.patience(options), late, (resolve, reject) => {
-      this.#operations.set(token, error => (error === undefined ? resolve() : reject(error)));
-      const refusal = start(token);
-      if (refusal !== undefined) reject(refusal);
-      else this.#schedule();
-      return () => {
-        this.#operations.delete(token);
-        this.#core.abandon(token);
-      };
-    });
+    return patiently<void>(
+      this.#client.env,
+      patience,
+      () => lateError(name),
+      (resolve, reject) => {
+        this.#operations.set(token, error => (error === undefined ? resolve() : reject(error)));
+        const refusal = start(token);
+        if (refusal !== undefined) reject(refusal);
+        else this.#schedule();
+        return () => {
+          this.#operations.delete(token);
+          this.#core.abandon(token);
+        };
+      },
+    );
   }
 
   /**
@@ -533,7 +552,7 @@ export class Producer {
     if (this.#isClosed) return;
     this.#blocked.fail(new KafkaError("CLOSED", "the producer is closed"));
     try {
-      await this.#operate("close", options, token => {
+      await this.#operate("close", this.#client.patience(options), token => {
         this.#core.close(token);
         return undefined;
       });
@@ -548,6 +567,10 @@ export class Producer {
     this.#release();
     await this.#telemetry.close();
   }
+}
+
+function lateError(name: string): KafkaError {
+  return new KafkaError("TIMED_OUT", `${name} has not ended in time; it may be repeated`);
 }
 
 function kafkaError(error: unknown): KafkaError {

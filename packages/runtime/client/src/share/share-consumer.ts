@@ -8,7 +8,7 @@ import {
 } from "@samsa/client-kernel";
 import { PartitionOutcomes } from "../admin/outcomes.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type CancelSignal, patiently, type Patience } from "../cluster/deadline.ts";
+import { type CancelSignal, ended, type Patience } from "../cluster/deadline.ts";
 import type { CallBounds } from "../consume/consumer.ts";
 import { Membership, type MembershipSteps } from "../consume/membership.ts";
 import { TelemetryReporter } from "../telemetry/telemetry-reporter.ts";
@@ -56,6 +56,7 @@ export class ShareConsumer {
   #stream: ShareStream | undefined;
   #runner: ShareRunner | undefined;
   #running: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
   /** Throws a `KafkaError` for a setting that cannot be. */
   constructor(client: ClusterClient, options: ShareConsumerOptions, parts: ShareConsumerParts = {}) {
@@ -178,8 +179,11 @@ export class ShareConsumer {
    * Ends streams, waits for handlers at work, sends the acknowledgements so far, and leaves the group. Records without an
    * acknowledgement go to other members. The client stays open.
    */
-  async close({ timeoutMs = CLOSE_MS, signal }: CallBounds = {}): Promise<void> {
-    if (this.#runtime.isClosing) return;
+  close(bounds: CallBounds = {}): Promise<void> {
+    return (this.#closing ??= this.#close(bounds));
+  }
+
+  async #close({ timeoutMs = CLOSE_MS, signal }: CallBounds): Promise<void> {
     const patience = this.#client.patience({ timeoutMs, signal });
     this.#hurryTimer?.cancel();
     this.#stream?.end();
@@ -191,12 +195,8 @@ export class ShareConsumer {
 
   #endRun(patience: Patience): Promise<void> {
     const late = (): KafkaError => new KafkaError("TIMED_OUT", "handlers are still at work");
-    return patiently(this.#client.env, patience, late, resolve => {
-      this.#runner?.end();
-      if (this.#running === undefined) resolve();
-      else this.#running.then(resolve, () => resolve());
-      return ignored("handlers end by themselves");
-    });
+    this.#runner?.end();
+    return ended(this.#client.env, patience, late, this.#running);
   }
 
   #checkOpen(): void {

@@ -33,12 +33,16 @@ export class ShareStream extends LoopStream<ShareRecord> {
 
   /** Record that is there already; undefined: none, or the stream is over. */
   override poll(): ShareRecord | undefined {
-    this.accept();
+    this.progressed();
     if (this.#runtime.isClosing) this.close();
     if (this.isOver) return undefined;
     const record = this.#runtime.take();
     if (record === undefined) this.#runtime.want(this.#count);
     return (this.#current = record);
+  }
+
+  protected override progressed(): void {
+    this.accept();
   }
 
   /** Accepts the record that the application has, if that is implied. */
