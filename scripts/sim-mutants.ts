@@ -1,8 +1,9 @@
 /**
- * `npm run sim:mutants [-- --only NAME,NAME] [--from SEED] [--seeds COUNT] [--quick] [--record]`: breaks our sources on
- * purpose, one small change at a time (`packages/test/sim/src/mutants/mutants.ts`), and looks whether the simulation
- * notices. A mutant that survives says that the rules or the scenario miss something: exit code 1. The seeds that found
- * each mutant before (`known-seeds.ts`) are tried first; `--quick` tries no others, `--record` notes those that are new.
+ * `npm run sim:mutants [-- --only NAME,NAME] [--scenario NAME] [--from SEED] [--seeds COUNT] [--quick] [--record]`: breaks
+ * our sources on purpose, one small change at a time (`packages/test/sim/src/mutants/mutants.ts`), and looks whether the
+ * simulation notices. A mutant that survives says that the rules or the scenario miss something: exit code 1. The seeds
+ * that found each mutant before (`known-seeds.ts`) are tried first; `--quick` tries no others, `--record` notes those that
+ * are new.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +16,7 @@ import { playSeeds, type SeedReport } from "./seed-process.ts";
 const MOST_KNOWN = 3;
 const KNOWN = "packages/test/sim/src/mutants/known-seeds.ts";
 /** Time limit of one seed, in milliseconds: it finds a broker that never stops working. */
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 300_000;
 
 interface Options {
   readonly only?: string;
@@ -24,7 +25,7 @@ interface Options {
   readonly processes: number;
   readonly quick?: boolean;
   readonly record?: boolean;
-  readonly cluster?: boolean;
+  readonly scenario?: string;
 }
 
 const values = command(
@@ -35,14 +36,14 @@ const values = command(
   .option("--from <seed>", "the first of them", whole(1), 1)
   .option("--seeds <count>", "how many seeds look for each", whole(0), 3000)
   .option("--processes <count>", "how many mutants at the same time", whole(1), 2)
-  .option("--cluster", "only those that a cluster shows")
+  .option("--scenario <name>", "only those that seeds of this kind look for: broker, cluster or client")
   .option("--quick", "try only the seeds that found each mutant before")
   .option("--record", "note seeds that find a mutant")
   .parse()
   .opts<Options>();
 const root = join(import.meta.dirname, "..");
 const named: readonly Mutant[] = values.only === undefined ? MUTANTS : values.only.split(",").map(mutantNamed);
-const ofKind = values.cluster === true ? named.filter(({ isCluster }) => isCluster) : named;
+const ofKind = named.filter(mutant => values.scenario === undefined || values.scenario === scenarioOf(mutant));
 /** Mutants that `--quick` cannot judge. */
 const isUnknown = ({ name, tests }: Mutant): boolean => tests === undefined && !KNOWN_SEEDS.has(name);
 const unknown = values.quick === true ? ofKind.filter(isUnknown) : [];
@@ -58,8 +59,12 @@ interface Verdict {
 }
 
 /** Arguments of `sim-worker.ts` that choose the scenario. */
-function kindOf({ isCluster }: Mutant): string[] {
-  return isCluster === true ? ["--cluster"] : [];
+function kindOf(mutant: Mutant): string[] {
+  return ["--scenario", scenarioOf(mutant)];
+}
+
+function scenarioOf({ scenario = "broker" }: Mutant): string {
+  return scenario;
 }
 
 /** Place in which a mutant was found. */

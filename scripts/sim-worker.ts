@@ -1,6 +1,6 @@
 /**
  * Plays a range of seeds in a process of its own, for `sim.ts` and `sim-mutants.ts`. Says what comes of each as a line of
- * JSON: an `Outcome`, or a `ClusterOutcome` with `--cluster`. The seeds of `--first 7,9` come before the range. With
+ * JSON: an `Outcome`, or the one of another `--scenario`. The seeds of `--first 7,9` come before the range. With
  * `--mutant NAME` one of our sources is changed, in memory, before anything is loaded.
  */
 import { registerHooks } from "node:module";
@@ -14,7 +14,7 @@ const { values } = parseArgs({
     step: { type: "string", default: "1" },
     first: { type: "string", default: "" },
     mutant: { type: "string" },
-    cluster: { type: "boolean", default: false },
+    scenario: { type: "string", default: "broker" },
   },
 });
 if (values.mutant !== undefined) {
@@ -52,8 +52,8 @@ const stray = (error: unknown): void => {
 process.on("unhandledRejection", stray);
 process.on("uncaughtException", stray);
 
-const { runCluster, runScenario } = await import("@samsa/sim");
-const run = values.cluster ? runCluster : runScenario;
+const { SCENARIOS } = await import("@samsa/sim");
+const run = Object.entries(SCENARIOS).find(([name]) => name === values.scenario)?.[1] ?? SCENARIOS.broker;
 for (const next of seeds()) {
   seed = next;
   const { violation, ...outcome } = await run(seed);

@@ -1,8 +1,8 @@
 /**
- * `npm run sim -- [--cluster] --seed N [--seeds COUNT] [--trace]`: plays seeds of the simulation of a broker, or of a
- * cluster, and tells what broke. More than a hundred are shared by two processes.
+ * `npm run sim -- [--cluster | --client] --seed N [--seeds COUNT] [--trace]`: plays seeds of the simulation of a broker, of
+ * a cluster, or of programs that use our client, and tells what broke. More than a hundred are shared by two processes.
  */
-import { clusterReplayCommand, replayCommand, runCluster, runScenario } from "@samsa/sim";
+import { replayOf, type ScenarioName, SCENARIOS } from "@samsa/sim";
 import { command, whole } from "./options.ts";
 import { playSeeds, type SeedReport } from "./seed-process.ts";
 
@@ -16,6 +16,7 @@ interface Options {
   readonly seeds: number;
   readonly trace?: boolean;
   readonly cluster?: boolean;
+  readonly client?: boolean;
 }
 
 const {
@@ -23,15 +24,17 @@ const {
   seeds: count,
   trace,
   cluster,
-} = command("sim", "plays seeds of the simulation of a broker or a cluster, and tells what broke")
+  client,
+} = command("sim", "plays seeds of the simulation of a broker, a cluster or its clients, and tells what broke")
   .option("--cluster", "a cluster of several nodes in place of one broker")
+  .option("--client", "programs that use our client on a cluster")
   .option("--seed <number>", "the first seed", whole(0), 1)
   .option("--seeds <count>", "how many, one after the other", whole(1), 1)
   .option("--trace", "show every event")
   .parse()
   .opts<Options>();
 const began = performance.now();
-const [run, replay] = cluster === true ? [runCluster, clusterReplayCommand] : [runScenario, replayCommand];
+const scenario: ScenarioName = client === true ? "client" : cluster === true ? "cluster" : "broker";
 let done = 0;
 let failed = 0;
 
@@ -46,7 +49,7 @@ function told(report: SeedReport): void {
         `${endings.join(" ")}, trace ${hash}`,
     );
   }
-  if (report.message !== undefined) console.log(`  ${report.message}\n  ${replay(report.seed)}`);
+  if (report.message !== undefined) console.log(`  ${report.message}\n  ${replayOf(scenario, report.seed)}`);
   if (count > ALONE && done % Math.ceil(count / 20) === 0) {
     console.error(`${done} of ${count} seeds, ${((performance.now() - began) / 1000).toFixed(0)} s`);
   }
@@ -58,15 +61,7 @@ if (count > ALONE) {
     Array.from({ length: PROCESSES }, async (_, i) => {
       let next = first + i;
       const inTime = await playSeeds({
-        args: [
-          "--from",
-          String(next),
-          "--to",
-          String(last),
-          "--step",
-          String(PROCESSES),
-          ...(cluster === true ? ["--cluster"] : []),
-        ],
+        args: ["--from", String(next), "--to", String(last), "--step", String(PROCESSES), ...["--scenario", scenario]],
         limitMs: LIMIT_MS,
         told: report => {
           next = report.seed + PROCESSES;
@@ -74,14 +69,17 @@ if (count > ALONE) {
         },
       });
       const why = inTime ? "ends its process" : "does not end";
-      if (next <= last) console.log(`seed ${next} ${why}\n  ${replay(next)}`);
+      if (next <= last) console.log(`seed ${next} ${why}\n  ${replayOf(scenario, next)}`);
     }),
   );
   // A process that ends early has said why; what it has not played is not held.
   failed += count - done;
 } else {
   for (let seed = first; seed < first + count; seed++) {
-    const { violation, ...outcome } = await run(seed, trace === true ? { onTrace: line => console.log(line) } : {});
+    const { violation, ...outcome } = await SCENARIOS[scenario](
+      seed,
+      trace === true ? { onTrace: line => console.log(line) } : {},
+    );
     told(violation === undefined ? outcome : { ...outcome, rule: violation.rule, message: violation.message });
   }
 }

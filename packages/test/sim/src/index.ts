@@ -1,3 +1,5 @@
+export { replayOf, SCENARIOS } from "./scenarios.ts";
+export { type ScenarioName } from "./scenario-name.ts";
 export { clusterReplayCommand, type ClusterOutcome, runCluster } from "./cluster/cluster-scenario.ts";
 export { type CrashOptions, type DiskFault, type DiskOperation, SimDisk } from "./world/disk.ts";
 export { type NetworkOptions, SimNetwork } from "./world/network.ts";

@@ -197,6 +197,8 @@ export const ROOMS: readonly Room[] = [
       "@samsa/records",
       "@samsa/wire",
       "@samsa/broker",
+      "@samsa/client-kernel",
+      "@samsa/client-runtime",
       "@samsa/node",
       "@samsa/metadata",
       "@samsa/storage",

@@ -1,6 +1,6 @@
 import { entryAt } from "@samsa/base";
 import type { Node } from "@samsa/broker";
-import { EMPTY_IMAGE, type MetadataImage, type PartitionImage } from "@samsa/metadata";
+import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { agree, committedOffsets, GROUP_TOPIC, SHARED_GROUP, SHARES } from "../clients/member.ts";
 import { agreeOn, SUBSCRIBED_GROUP } from "../clients/subscriber.ts";
 import { auditTable } from "../clients/table.ts";
@@ -18,6 +18,7 @@ import { type ClusterCast, clusterCast, TOPICS, UNCLEAN_TOPIC } from "./cluster-
 import { ClusterConsumer } from "./cluster-consumer.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
 import { type ClusterTopic, isSafe } from "./cluster-ledger.ts";
+import { ClusterSight, isInSync } from "./cluster-sight.ts";
 import { type ClusterStage, clusterStage } from "./cluster-stage.ts";
 import { ClusterWitness } from "./cluster-witness.ts";
 import { ClusterMachine } from "./machine.ts";
@@ -49,6 +50,7 @@ class ClusterScenario {
   readonly #rng: Prng;
   readonly #plan: Plan;
   readonly #machines: readonly ClusterMachine[];
+  readonly #sight: ClusterSight;
   readonly #witness: ClusterWitness;
   readonly #stage: ClusterStage;
   readonly #faults: ClusterFaults;
@@ -83,6 +85,7 @@ class ClusterScenario {
           failed: violation => this.play.failed(violation),
         }),
     );
+    this.#sight = new ClusterSight(this.#machines);
     this.#witness = new ClusterWitness({
       keeps: name => this.#keeps(name),
       mayDiffer: name => name === UNCLEAN_TOPIC || TABLES.includes(name),
@@ -101,7 +104,7 @@ class ClusterScenario {
       clients: this.#cast.actors.map(actor => actor.client.name),
       mayBlackOut: this.#plan.mayBlackOut,
       mayReplace: () => this.#mayReplace(),
-      isWhole: () => this.#isWhole(),
+      isWhole: () => this.#sight.isWhole,
       powerCut: all => this.#powerCut(all),
     });
   }
@@ -157,31 +160,6 @@ class ClusterScenario {
     for (const actor of this.#cast.actors) if (actor !== this.#cast.admin) actor.client.quiet = !isOpen;
   }
 
-  /** Newest metadata of any node. */
-  get #image(): MetadataImage | undefined {
-    return this.#machines
-      .flatMap(({ node }) => node?.shared.loader.image ?? [])
-      .reduce<MetadataImage | undefined>(
-        (newest, image) => (image.provenance.offset > (newest?.provenance.offset ?? -2) ? image : newest),
-        undefined,
-      );
-  }
-
-  /** First partition that is not as `holds` says. */
-  #partitionWithout(holds: (partition: PartitionImage) => boolean): string | undefined {
-    for (const topic of this.#image?.topics.values() ?? []) {
-      for (const [index, partition] of topic.partitions) {
-        if (!holds(partition)) return `${topic.name}-${index}: ${JSON.stringify(partition)}`;
-      }
-    }
-    return undefined;
-  }
-
-  #isWhole(): boolean {
-    const isUp = this.#machines.every(({ node, isPaused }) => node !== undefined && !isPaused);
-    return isUp && this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length) === undefined;
-  }
-
   /** True if a controller may lose its disk: a majority of the others has all that is committed, and stays. */
   #mayReplace(): boolean {
     const { voters } = this.#cast;
@@ -209,7 +187,7 @@ class ClusterScenario {
 
   /** Ends the time in which records may be lost, once all replicas are in sync. */
   #endDoubt(): void {
-    if (this.#doubt === undefined || !this.#isWhole()) return;
+    if (this.#doubt === undefined || !this.#sight.isWhole) return;
     this.#stage.ledger.whole();
     this.#witness.mayLose(this.#doubt === "all");
     this.#doubt = undefined;
@@ -220,14 +198,14 @@ class ClusterScenario {
     const { admin, operator, settings, voters, producers } = this.#cast;
     for (const actor of [admin, operator, settings, voters]) if (actor !== undefined) this.#resting.add(actor);
     await this.play.until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
-    await this.play.untilNone(() => this.#partitionWithout(({ leader }) => leader >= 0));
+    await this.play.untilNone(() => this.#sight.partitionWithout(({ leader }) => leader >= 0));
     if (settings !== undefined) await this.play.settle("settings cannot be altered", () => settings.unthrottle());
-    await this.play.untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
+    await this.play.untilNone(() => this.#sight.partitionWithout(isInSync));
     const { topics } = this.#stage;
     const waiting = producers.filter(({ isDurable }) => isDurable);
     for (const { heard } of waiting) heard.clear();
     await this.play.untilNone(() => waiting.flatMap(producer => producer.unheard(topics) ?? [])[0]);
-    await this.play.untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
+    await this.play.untilNone(() => this.#sight.partitionWithout(isInSync));
     await this.#operationsEnd();
     const { groups, txns } = this.#stage;
     const { commits } = groups;
@@ -239,7 +217,7 @@ class ClusterScenario {
   /** Checks that what operators have asked for is so everywhere. */
   async #operationsEnd(): Promise<void> {
     const { operator, settings, voters } = this.#cast;
-    const image = (): MetadataImage | undefined => this.#image;
+    const image = (): MetadataImage | undefined => this.#sight.image;
     if (operator !== undefined) await this.play.untilNone(() => operator.unfinished(image() ?? EMPTY_IMAGE));
     if (settings !== undefined) {
       await this.play.untilNone(() => {

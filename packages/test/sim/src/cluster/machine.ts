@@ -72,12 +72,12 @@ export class ClusterMachine {
   }
 
   #format(quorum: FirstQuorum | undefined): void {
-    const { clusterId } = this.#options.plan;
+    const { clusterId, features } = this.#options.plan;
     formatStorage(this.#machine.env, {
       settings: this.#settings,
       clusterId,
       ignoreFormatted: false,
-      features: [],
+      features,
       ...(quorum === undefined ? {} : { quorum }),
     });
   }

@@ -145,4 +145,4 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       why: "a changed setting keeps its old value",
     },
   ] satisfies readonly Mutant[]
-).map(mutant => ({ ...mutant, isCluster: true }));
+).map(mutant => ({ ...mutant, scenario: "cluster" }));

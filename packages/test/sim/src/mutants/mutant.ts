@@ -1,3 +1,5 @@
+import type { ScenarioName } from "../scenario-name.ts";
+
 /** Small, plausible mistake in one of our source files. */
 export interface Mutant {
   readonly name: string;
@@ -8,8 +10,8 @@ export interface Mutant {
   readonly replace: string;
   /** Consequence for a user. */
   readonly why: string;
-  /** Seeds of clusters look for it, not those of one broker. */
-  readonly isCluster?: boolean;
+  /** Seeds that look for it; those of one broker by default. */
+  readonly scenario?: ScenarioName;
   /** Tests look for it, not seeds: another guard hides it from every history. Files from the root of the repository. */
   readonly tests?: readonly string[];
 }

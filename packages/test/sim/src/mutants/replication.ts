@@ -150,4 +150,4 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       why: "a committed offset is lost with its coordinator",
     },
   ] satisfies readonly Mutant[]
-).map(mutant => ({ ...mutant, isCluster: true }));
+).map(mutant => ({ ...mutant, scenario: "cluster" }));
