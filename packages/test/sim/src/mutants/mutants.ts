@@ -1,4 +1,5 @@
 import type { Mutant } from "./mutant.ts";
+import { CLIENT_SENDING_MUTANTS } from "./client-sending.ts";
 import { CLUSTER_MUTANTS } from "./cluster.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
 import { GUARDED_MUTANTS } from "./guarded.ts";
@@ -466,6 +467,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CLUSTER_MUTANTS,
   ...REPLICATION_MUTANTS,
   ...GUARDED_MUTANTS,
+  ...CLIENT_SENDING_MUTANTS,
 ];
 
 /** Returns the mutant `name`. Throws if there is none. */

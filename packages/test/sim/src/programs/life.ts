@@ -1,5 +1,5 @@
 import type { Env } from "@samsa/base";
-import { ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
+import { CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
 import { Violation } from "../ledgers/rules.ts";
 import type { Prng } from "../world/prng.ts";
 
@@ -53,6 +53,7 @@ function watched(env: Env, pending: Set<object>, failed: (violation: Violation) 
 /** Draws settings of a client. Their times are short, so that much happens in little simulated time. */
 function clusterSettings(rng: Prng): Omit<ClusterSettings, "bootstrapServers" | "clientId" | "apiTimeoutMs"> {
   return {
+    ...CLUSTER_DEFAULTS,
     software: { name: "sim", version: "1" },
     requestTimeoutMs: rng.oneOf([500, 1000, 2000]),
     maxAgeMs: rng.oneOf([500, 3000, 300_000]),
