@@ -16,7 +16,8 @@ import java.util.List;
 
 /**
  * Runs Kafka's tools one after the other in one process, which is much faster than a process for each. For each line of
- * standard input, {"main", "args", "input"}, there is a line of standard output: {"code", "out", "err"}.
+ * standard input, {"main", "args", "input"}, there is a line of standard output: {"code", "out", "err"}. The code is
+ * null if the tool ends the whole process, whose exit code it then is.
  */
 public class ScriptRunner {
     private static final List<String> EXITS = List.of(
@@ -27,7 +28,8 @@ public class ScriptRunner {
     private static final List<Runnable> HOOKS = new ArrayList<>();
     private static ByteArrayOutputStream out;
     private static ByteArrayOutputStream err;
-    private static Integer code;
+    private static volatile Integer code;
+    private static volatile boolean isRunning;
 
     private static class Ended extends Error {
         Ended() {
@@ -77,6 +79,7 @@ public class ScriptRunner {
         try {
             Class<?> main = Class.forName(question.get("main").asText());
             main.getMethod("main", String[].class).invoke(null, (Object) args.toArray(new String[0]));
+            runHooks();
             end(0);
         } catch (InvocationTargetException e) {
             if (!(e.getCause() instanceof Ended)) {
@@ -97,23 +100,40 @@ public class ScriptRunner {
         HOOKS.clear();
     }
 
+    private static void answer(PrintStream answers) throws Exception {
+        ObjectNode answer = JSON.createObjectNode();
+        answer.put("code", code);
+        answer.put("out", out.toString(StandardCharsets.UTF_8));
+        answer.put("err", err.toString(StandardCharsets.UTF_8));
+        answers.println(JSON.writeValueAsString(answer));
+        answers.flush();
+    }
+
+    private static void answerAtTheEnd(PrintStream answers) {
+        if (!isRunning) return;
+        code = null;
+        try {
+            answer(answers);
+        } catch (Exception e) {
+            e.printStackTrace();
+        }
+    }
+
     public static void main(String[] args) throws Exception {
         for (String name : EXITS) intercept(name);
         InputStream input = System.in;
         PrintStream answers = System.out;
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> answerAtTheEnd(answers)));
         BufferedReader in = new BufferedReader(new InputStreamReader(input, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             out = new ByteArrayOutputStream();
             err = new ByteArrayOutputStream();
             code = null;
+            isRunning = true;
             run(JSON.readTree(line));
             runHooks();
-            ObjectNode answer = JSON.createObjectNode();
-            answer.put("code", code);
-            answer.put("out", out.toString(StandardCharsets.UTF_8));
-            answer.put("err", err.toString(StandardCharsets.UTF_8));
-            answers.println(JSON.writeValueAsString(answer));
-            answers.flush();
+            isRunning = false;
+            answer(answers);
         }
     }
 }

@@ -9,6 +9,8 @@ import { startBroker } from "../processes/broker-process.ts";
 import { findOurJava, findSamsa, Missing, needsOlder, type Program, TOOLS_VERSION } from "../processes/runtimes.ts";
 import { until } from "../processes/until.ts";
 import { type Check, oneLine, type Trial, type Verdict } from "./scoreboard.ts";
+import { CLUSTER_SCRIPTS } from "../scripts/cluster-scripts.ts";
+import { LOAD_SCRIPTS } from "../scripts/load-scripts.ts";
 import { GROUP_SCRIPTS } from "../scripts/group-scripts.ts";
 import { RECORD_SCRIPTS } from "../scripts/record-scripts.ts";
 import type { Script, ScriptCase } from "../scripts/script-case.ts";
@@ -16,6 +18,7 @@ import { difference, runOf, SIDES } from "../scripts/script-run.ts";
 import { runProgram, ScriptRunner } from "../scripts/script-runner.ts";
 import { TOPIC_SCRIPTS } from "../scripts/topic-scripts.ts";
 
+const SCRIPTS = [TOPIC_SCRIPTS, RECORD_SCRIPTS, GROUP_SCRIPTS, CLUSTER_SCRIPTS, LOAD_SCRIPTS].flat();
 const NAME = "Kafka's scripts";
 const BEGIN = 1_700_000_000_000;
 const PARTITIONS = 3;
@@ -61,6 +64,8 @@ async function fill(client: KafkaClient): Promise<void> {
     { name: "records", partitions: PARTITIONS },
     { name: "lines", partitions: 1 },
     { name: "deleted", partitions: 1 },
+    { name: "pending", partitions: 1 },
+    { name: "load", partitions: 1 },
   ];
   (await client.admin().topics.create(topics)).orThrow();
   await using producer = client.producer({ key: string, value: string });
@@ -93,18 +98,39 @@ async function member(
   return consumer;
 }
 
+/** Opens a transaction with a record. Resolves to what ends it. */
+async function openTransaction(client: KafkaClient): Promise<() => Promise<void>> {
+  const id = { transactionalId: "open-transaction", transactionTimeoutMs: 900_000 };
+  const producer = client.producer({ value: string, ...id });
+  const [written, ending] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const transaction = producer.transaction(async () => {
+    await producer.send({ topic: "pending", value: "of a transaction that stays open" });
+    written.resolve();
+    await ending.promise;
+  });
+  transaction.catch(written.reject);
+  await written.promise;
+  return async () => {
+    ending.resolve();
+    await transaction;
+    await producer.close();
+  };
+}
+
 async function judged(stage: Stage, client: KafkaClient): Promise<Check[]> {
   const wanted = process.env.INTEROP_SCRIPTS ?? "";
   const checks: Check[] = [];
   await fill(client);
+  const closeTransaction = await openTransaction(client);
   const members = [await member(client, "busy", "consumer"), await member(client, "older", "classic")];
   try {
-    for (const script of [...TOPIC_SCRIPTS, ...RECORD_SCRIPTS, ...GROUP_SCRIPTS]) {
+    for (const script of SCRIPTS) {
       if (!script.name.includes(wanted)) continue;
       for (const one of script.cases) checks.push(await runCase(stage, script, one));
     }
   } finally {
     for (const each of members) await each.close();
+    await closeTransaction();
   }
   return checks;
 }

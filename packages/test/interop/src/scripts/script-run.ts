@@ -23,15 +23,22 @@ const TRACE =
 /** Head of a list of options. */
 const LIST = /^Option\b.*Description\s*$/;
 
+/** Message after the way to call a tool, which argparse4j wraps and justifies. */
+function mistakeOf(lines: readonly string[]): string {
+  const first = lines.findIndex(line => /^\S.*: +error: /.test(line));
+  if (first < 0) return "";
+  const [text = ""] = lines.slice(first).join("\n").split("\n\n");
+  return text.replace(/\s+/g, " ").replaceAll("-- ", "--");
+}
+
 /** Looks at the end of a run. */
 export function runOf({ code, out, err }: Ended): Run {
   const lines = err.split("\n");
   const list = lines.findIndex(line => LIST.test(line));
   const usage = lines.findIndex(line => line.startsWith("usage: "));
-  const error = lines.findIndex((line, i) => i > usage && usage >= 0 && /^\S+: error: /.test(line));
-  // The way to call a tool, and lists of options, are in words of its own.
+  // The way to call a tool, lists of options, and guesses at what was meant are in words of its own.
   const told =
-    list >= 0 ? lines.slice(0, list) : usage >= 0 ? [...lines.slice(0, usage), ...lines.slice(error)] : lines;
+    list >= 0 ? lines.slice(0, list) : usage >= 0 ? [...lines.slice(0, usage), mistakeOf(lines.slice(usage))] : lines;
   const messages = told
     .filter(line => line.trim() !== "" && !LOG.test(line) && !TRACE.test(line))
     .join("\n")

@@ -11,6 +11,11 @@ export interface Ended {
   readonly err: string;
 }
 
+/** Line of `java/ScriptRunner.java`; without a code if the tool ends the process, too. */
+interface Answer extends Omit<Ended, "code"> {
+  readonly code: number | null;
+}
+
 /** Runs Kafka's tools one after the other in one process (`java/ScriptRunner.java`), which starts again after a tool that hangs. */
 export class ScriptRunner {
   readonly #program: Program;
@@ -23,11 +28,17 @@ export class ScriptRunner {
 
   #start(): Child {
     const { command, args } = this.#program;
-    const child = new Child(command, args, { onLine: line => this.#answer(JSON.parse(line) as Ended) });
+    let last = { out: "", err: "the process of the tools has ended" };
+    const onLine = (line: string): void => {
+      const answer = JSON.parse(line) as Answer;
+      if (answer.code === null) last = answer;
+      else this.#answer({ ...answer, code: answer.code });
+    };
+    const child = new Child(command, args, { onLine });
     const ended = (code: number | NodeJS.Signals): void => {
       if (this.#child !== child) return;
       this.#child = undefined;
-      this.#answer({ code, out: "", err: `the process of the tools has ended\n${child.stderr}` });
+      this.#answer({ ...last, code });
     };
     child.exited.then(ended, () => ended(-1));
     return child;

@@ -100,9 +100,28 @@ async function list(admin: Admin, args: Arguments): Promise<void> {
   printPretty(["TransactionalId", "Coordinator", "ProducerId", "TransactionState"], rows);
 }
 
+const SENTENCES: Readonly<Record<string, string>> = {
+  TRANSACTIONAL_ID_NOT_FOUND: "failed because the ID could not be found",
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "failed due to authorization failure",
+};
+
+/** Error of describing a transaction, with the sentence of Java's client. */
+function inJavasWords(error: unknown, id: string): unknown {
+  const sentence = error instanceof KafkaError ? SENTENCES[error.name] : undefined;
+  if (!(error instanceof KafkaError) || sentence === undefined) return error;
+  const detail = `DescribeTransactions request for transactionalId \`${id}\` ${sentence}`;
+  return new KafkaError(error.name, error.message, { detail });
+}
+
 async function describe(admin: Admin, client: ClusterClient, id: string): Promise<void> {
   const what = `describe transaction state of transactional-id \`${id}\``;
-  const found = await trying(what, async () => (await admin.transactions.describe([id])).value(id));
+  const found = await trying(what, async () => {
+    try {
+      return (await admin.transactions.describe([id])).value(id);
+    } catch (error) {
+      throw inJavasWords(error, id);
+    }
+  });
   const { id: coordinator } = await client.coordinator("transaction", id);
   const startedAt = nearestNumber(found.startedAt);
   const head = [

@@ -30,6 +30,7 @@ const FLAGS = {
   "num-records": option("count", "REQUIRED: number of records to read.", { type: "long" }),
   "reporting-interval": option("interval_ms", "Time between two lines.", { type: "long", preset: "5000" }),
   "date-format": option("date format", "Format of times.", { preset: "yyyy-MM-dd HH:mm:ss:SSS" }),
+  "print-metrics": toggle("Without effect here."),
   "hide-header": toggle("Print no header."),
 } as const satisfies Readonly<Record<string, Flag>>;
 
@@ -47,6 +48,7 @@ function check(chosen: Chosen<Name>): void {
   if (chosen.has("socket-buffer-size")) {
     console.error("WARN --socket-buffer-size has no effect: Node decides about the buffers of sockets.");
   }
+  if (chosen.has("print-metrics")) console.error("WARN --print-metrics is not available here and has no effect.");
 }
 
 function propertiesOf(chosen: Chosen<Name>): Map<string, string> {

@@ -34,6 +34,7 @@ const ARGUMENTS: readonly Argument[] = [
   store("command-property", "Settings of the producer.", { action: "many" }),
   store("producer.config", "(DEPRECATED) The same as --command-config."),
   store("command-config", "File with settings of the producer."),
+  store("print-metrics", "Without effect here.", { action: "true" }),
   store("transactional-id", "Transactional id."),
   store("transaction-duration-ms", "Longest transaction; 3000 by default.", { type: "long" }),
   store("warmup-records", "Records that do not count in the steady state.", { type: "long", preset: "0" }),
@@ -203,6 +204,7 @@ export const kafkaProducerPerfTest = argTool({
   helps: true,
   table: { description: "Measures how fast records are written.", arguments: ARGUMENTS, requiredGroups: ["payload"] },
   run: async (args, refuse) => {
+    if (args.has("print-metrics")) console.error("WARN --print-metrics is not available here and has no effect.");
     check(args, refuse);
     const plan: Plan = {
       topic: args.text("topic") ?? "",

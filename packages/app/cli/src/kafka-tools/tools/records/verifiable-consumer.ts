@@ -3,7 +3,7 @@ import { type ConsumedBatch, Consumer } from "@samsa/client-runtime";
 import { clusterClient } from "../../../commands/clients/client.ts";
 import { toJson } from "../../../terminal/json.ts";
 import type { Argument, Arguments } from "../../flags/argparse.ts";
-import type { ArgumentError } from "../../java/exits.ts";
+import { type ArgumentError, ToolError } from "../../java/exits.ts";
 import { javaMessage, javaText } from "../../java/errors.ts";
 import { argTool } from "../../runner/arg-tool.ts";
 import { loadProperties, toolSettings } from "../../runner/client.ts";
@@ -15,7 +15,7 @@ const store = (name: string, help: string, more: Partial<Argument> = {}): Argume
 });
 
 const ARGUMENTS: readonly Argument[] = [
-  store("bootstrap-server", "REQUIRED: brokers, as host:port.", { group: "connection" }),
+  store("bootstrap-server", "REQUIRED: brokers, as host:port.", { isRequired: true }),
   store("topic", "Topic to read.", { isRequired: true }),
   store("group-protocol", "classic or consumer.", { preset: "classic" }),
   store("group-remote-assignor", "Assignor of the coordinator, with the consumer protocol."),
@@ -38,6 +38,12 @@ function event(name: string, facts: Readonly<Record<string, unknown>> = {}): voi
   console.log(toJson({ timestamp: Date.now(), name, ...facts }));
 }
 
+function protocolOf(text: string): "classic" | "consumer" {
+  const name = text.toLowerCase();
+  if (name === "classic" || name === "consumer") return name;
+  throw new ToolError(`No enum constant org.apache.kafka.clients.consumer.GroupProtocol.${text.toUpperCase()}`);
+}
+
 function propertiesOf(args: Arguments, refuse: (message: string) => ArgumentError): Map<string, string> {
   if (args.has("consumer.config") && args.has("command-config")) {
     throw refuse("Options --consumer.config and --command-config are mutually exclusive.");
@@ -53,7 +59,7 @@ function propertiesOf(args: Arguments, refuse: (message: string) => ArgumentErro
   } catch (error) {
     throw refuse(javaMessage(error));
   }
-  const protocol = (args.text("group-protocol") ?? "").toLowerCase();
+  const protocol = protocolOf(args.text("group-protocol") ?? "");
   const set = (setting: string, value: string | undefined): void => {
     if (value !== undefined) properties.set(setting, value);
   };
@@ -135,7 +141,6 @@ export const kafkaVerifiableConsumer = argTool({
   table: {
     description: "Reads a topic with a group, and prints a line of JSON for each event.",
     arguments: ARGUMENTS,
-    requiredGroups: ["connection"],
   },
   run: async (args, refuse) => {
     const properties = propertiesOf(args, refuse);
