@@ -1,4 +1,5 @@
 import type { Mutant } from "./mutant.ts";
+import { CLIENT_READING_MUTANTS } from "./client-reading.ts";
 import { CLIENT_SENDING_MUTANTS } from "./client-sending.ts";
 import { CLUSTER_MUTANTS } from "./cluster.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
@@ -468,6 +469,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...REPLICATION_MUTANTS,
   ...GUARDED_MUTANTS,
   ...CLIENT_SENDING_MUTANTS,
+  ...CLIENT_READING_MUTANTS,
 ];
 
 /** Returns the mutant `name`. Throws if there is none. */
