@@ -28,13 +28,6 @@ export const CLIENT_SENDING_MUTANTS: readonly Mutant[] = (
       why: "records are acknowledged that no broker has",
     },
     {
-      name: "a timed-out request ends its batch",
-      file: `${PRODUCE}/sender.ts`,
-      find: "if (!isSequenceGap(errorCode) || this.#transactions === undefined) return isRetriable(errorCode);",
-      replace: "if (!isSequenceGap(errorCode) || this.#transactions === undefined) return false;",
-      why: "each election costs records",
-    },
-    {
       name: "each record of a batch has the offset of the first",
       file: `${PRODUCER}/tickets.ts`,
       find: "const offset = baseOffset < 0 ? -1 : baseOffset + record;",

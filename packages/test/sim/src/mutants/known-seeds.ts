@@ -172,7 +172,6 @@ export const KNOWN_SEEDS: ReadonlyMap<string, readonly number[]> = new Map([
   ["a repeated batch gets new sequence numbers", [2]],
   ["an epoch that must be new is the old one", [1]],
   ["a batch without an answer counts as written", [1]],
-  ["a timed-out request ends its batch", [3]],
   ["each record of a batch has the offset of the first", [1]],
   ["a batch of sends has offsets that are one too high", [1]],
   ["sends overtake those that wait for memory", [6]],
