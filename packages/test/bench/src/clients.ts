@@ -28,20 +28,26 @@ async function client(stage: Stage, library: string, load: string, records: numb
 export const CONSOLES = { samsa: "samsa consume", java: "Kafka's console consumer", kcat: "kcat" } as const;
 
 /** Measures programs that print the records of a topic: records for each second of their processor time, start included. */
-async function consoles(stage: Stage, name: string, records: number, figures: Figures): Promise<void> {
+async function consoles(stage: Stage, topicName: string, records: number, figures: Figures): Promise<void> {
   const { bootstrap } = stage.broker;
   const max = String(records);
   const programs: Record<keyof typeof CONSOLES, Command | undefined> = {
-    samsa: { program: process.execPath, args: [stage.bundle, "consume", name, "-b", bootstrap, "-n", max] },
+    samsa: { program: process.execPath, args: [stage.bundle, "consume", topicName, "-b", bootstrap, "-n", max] },
     java: javaProgram(stage.java, `${TOOLS}.consumer.ConsoleConsumer`, [
-      ...["--bootstrap-server", bootstrap, "--topic", name, "--from-beginning", "--max-messages", max],
+      ...["--bootstrap-server", bootstrap, "--topic", topicName, "--from-beginning", "--max-messages", max],
     ]),
     kcat: present("kcat", "-V")
-      ? { program: "kcat", args: ["-C", "-q", "-b", bootstrap, "-t", name, "-o", "beginning", "-c", max] }
+      ? { program: "kcat", args: ["-C", "-q", "-b", bootstrap, "-t", topicName, "-o", "beginning", "-c", max] }
       : undefined,
   };
-  for (const [console, program] of Object.entries(programs)) {
-    if (program !== undefined) figures.set(`console-${console}.per-cpu`, records / (await cpuOf(program)));
+  for (const [name, program] of Object.entries(programs)) {
+    if (program === undefined) continue;
+    try {
+      figures.set(`console-${name}.per-cpu`, records / (await cpuOf(program)));
+    } catch (error) {
+      // The jars of the tools may lack a class; the other figures do not depend on them.
+      console.error(`${program.program} cannot print records: ${String(error).slice(0, 300)}`);
+    }
   }
 }
 
