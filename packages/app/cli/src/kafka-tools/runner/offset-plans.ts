@@ -10,6 +10,8 @@ import { wrapping } from "./java-failures.ts";
 /** Offset of a partition. */
 export type PlannedOffset = TopicPartition & { readonly offset: Offset };
 
+type Place = "to-offset" | "to-earliest" | "to-latest";
+
 /** Error text before what went wrong, as these tools print it. */
 export function printError(message: string): void {
   console.log(`\nError: ${message}`);
@@ -38,6 +40,23 @@ export async function partitionsInArguments(admin: Admin, args: readonly string[
     partitions.map(({ partition }) => ({ topic, partition })),
   );
   return [...named, ...others];
+}
+
+/** Plans of `--to-offset`, `--to-earliest` and `--to-latest`; undefined: none of them is chosen. */
+export async function plansOfPlace(
+  admin: Admin,
+  partitions: readonly TopicPartition[],
+  chosen: { has(name: Place): boolean; numbers(name: "to-offset"): readonly number[] },
+): Promise<PlannedOffset[] | undefined> {
+  if (chosen.has("to-offset")) {
+    const offset = chosen.numbers("to-offset")[0] ?? 0;
+    return withinLogs(
+      admin,
+      partitions.map(({ topic, partition }) => ({ topic, partition, offset })),
+    );
+  }
+  if (chosen.has("to-earliest")) return offsetsAt(admin, partitions, "earliest");
+  return chosen.has("to-latest") ? offsetsAt(admin, partitions, "latest") : undefined;
 }
 
 /** Throws `ToolError` unless all partitions exist and have a leader. */

@@ -14,6 +14,7 @@ import {
   offsetsAtTime,
   partitionsInArguments,
   planInFile,
+  plansOfPlace,
   type PlannedOffset,
   printError,
   printPlans,
@@ -80,15 +81,8 @@ async function fromFile(admin: Admin, chosen: Options, group: string): Promise<P
 async function planned(admin: Admin, chosen: Options, group: string): Promise<PlannedOffset[]> {
   const partitions = await partitionsOf(admin, chosen, group);
   await checkPartitions(admin, partitions);
-  if (chosen.has("to-offset")) {
-    const offset = chosen.numbers("to-offset")[0] ?? 0;
-    return withinLogs(
-      admin,
-      partitions.map(({ topic, partition }) => ({ topic, partition, offset })),
-    );
-  }
-  if (chosen.has("to-earliest")) return offsetsAt(admin, partitions, "earliest");
-  if (chosen.has("to-latest")) return offsetsAt(admin, partitions, "latest");
+  const plans = await plansOfPlace(admin, partitions, chosen);
+  if (plans !== undefined) return plans;
   if (chosen.has("shift-by")) {
     const by = chosen.number("shift-by") ?? 0;
     return withinLogs(admin, moved(partitions, await committed(admin, group), by));

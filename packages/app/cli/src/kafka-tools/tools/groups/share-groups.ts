@@ -10,10 +10,10 @@ import { joptTool, printUncaught } from "../../runner/jopt-tool.ts";
 import {
   checkPartitions,
   dateTime,
-  offsetsAt,
   offsetsAtTime,
   partitionsInArguments,
   planInFile,
+  plansOfPlace,
   type PlannedOffset,
   printError,
   printPlans,
@@ -235,15 +235,8 @@ async function planned(admin: Admin, chosen: Options, group: string): Promise<Pl
     ? await partitionsInArguments(admin, chosen.texts("topic"))
     : (await present()).map(({ topic, partition }) => ({ topic, partition }));
   await checkPartitions(admin, partitions);
-  if (chosen.has("to-offset")) {
-    const offset = chosen.numbers("to-offset")[0] ?? 0;
-    return withinLogs(
-      admin,
-      partitions.map(({ topic, partition }) => ({ topic, partition, offset })),
-    );
-  }
-  if (chosen.has("to-earliest")) return offsetsAt(admin, partitions, "earliest");
-  if (chosen.has("to-latest")) return offsetsAt(admin, partitions, "latest");
+  const plans = await plansOfPlace(admin, partitions, chosen);
+  if (plans !== undefined) return plans;
   if (chosen.has("to-datetime"))
     return offsetsAtTime(admin, partitions, dateTime(chosen.texts("to-datetime")[0] ?? ""));
   if (chosen.has("to-current")) {
