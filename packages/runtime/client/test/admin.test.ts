@@ -1,7 +1,8 @@
 import { ZERO_UUID } from "@samsa/base";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "../src/index.ts";
+import { Admin, ClusterClient } from "../src/index.ts";
+import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -12,12 +13,7 @@ beforeEach(async () => {
     settings: { "offsets.topic.num.partitions": "3", "transaction.state.log.num.partitions": "3" },
   });
   await cluster.startAll();
-  client = new ClusterClient(cluster.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId: "admin",
-    software: { name: "test", version: "1" },
-  });
+  client = simClient(cluster);
   admin = new Admin(client);
 });
 

@@ -1,6 +1,7 @@
 import { SimCluster } from "@samsa/sim";
 import { afterEach, expect, test } from "vitest";
-import { CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "../src/index.ts";
+import { type ClusterClient, type ClusterSettings } from "../src/index.ts";
+import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -8,13 +9,7 @@ let client: ClusterClient;
 async function start(settings: Partial<ClusterSettings> = {}): Promise<void> {
   cluster = new SimCluster();
   await cluster.startAll();
-  client = new ClusterClient(cluster.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId: "test",
-    software: { name: "test", version: "1" },
-    ...settings,
-  });
+  client = simClient(cluster, settings);
 }
 
 afterEach(async () => {

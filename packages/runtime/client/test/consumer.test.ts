@@ -5,8 +5,7 @@ import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   Admin,
-  CLUSTER_DEFAULTS,
-  ClusterClient,
+  type ClusterClient,
   ConsumedBatch,
   type ConsumedRecord,
   Consumer,
@@ -14,6 +13,7 @@ import {
   type ConsumerOptions,
   type RecordStream,
 } from "../src/index.ts";
+import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -29,13 +29,7 @@ const refusal = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 function newClient(): ClusterClient {
-  return new ClusterClient(cluster.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId: "consumer",
-    software: { name: "test", version: "1" },
-    requestTimeoutMs: 3000,
-  });
+  return simClient(cluster, { requestTimeoutMs: 3000 });
 }
 
 /** Begins to read partitions of `orders` from the beginning. */

@@ -2,7 +2,8 @@ import { KafkaError } from "@samsa/client-kernel";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, expect, test } from "vitest";
 import { EffectLoop, type EffectSource } from "../src/cluster/effect-loop.ts";
-import { CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "../src/index.ts";
+import { type ClusterClient, type ClusterSettings } from "../src/index.ts";
+import { simClient } from "./sim-client.ts";
 
 interface Request {
   readonly type: "request";
@@ -15,13 +16,7 @@ let client: ClusterClient;
 async function start(settings: Partial<ClusterSettings> = {}): Promise<void> {
   cluster = new SimCluster();
   await cluster.startAll();
-  client = new ClusterClient(cluster.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId: "test",
-    software: { name: "test", version: "1" },
-    ...settings,
-  });
+  client = simClient(cluster, settings);
 }
 
 afterEach(async () => {

@@ -5,13 +5,13 @@ import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   Admin,
-  CLUSTER_DEFAULTS,
-  ClusterClient,
+  type ClusterClient,
   Consumer,
   type GroupSettings,
   type JoinedGeneration,
   type RebalanceListener,
 } from "../src/index.ts";
+import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -21,13 +21,7 @@ const run = <T>(promise: Promise<T>): Promise<T> => cluster.settle(promise);
 const PARTITIONS = 4;
 
 function newClient(): ClusterClient {
-  return new ClusterClient(cluster.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId: "consumer",
-    software: { name: "test", version: "1" },
-    requestTimeoutMs: 3000,
-  });
+  return simClient(cluster, { requestTimeoutMs: 3000 });
 }
 
 /** A consumer in a group, and all that it has read. */

@@ -2,7 +2,8 @@ import { KafkaError } from "@samsa/client-kernel";
 import { BatchCursor, defaultCompression, RecordCursor } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { CLUSTER_DEFAULTS, ClusterClient, Producer, type ProducerOptions } from "../src/index.ts";
+import { type ClusterClient, Producer, type ProducerOptions } from "../src/index.ts";
+import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -29,14 +30,7 @@ afterEach(async () => {
 });
 
 function clientOf(clientId: string): ClusterClient {
-  return new ClusterClient(cluster.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId,
-    software: { name: "test", version: "1" },
-    requestTimeoutMs: 2000,
-    allowAutoTopicCreation: false,
-  });
+  return simClient(cluster, { clientId, requestTimeoutMs: 2000, allowAutoTopicCreation: false });
 }
 
 function start(options: ProducerOptions = {}, over = client): Producer {

@@ -2,14 +2,8 @@ import { fromUtf8, utf8 } from "@samsa/base";
 import { buildBatch } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import {
-  Admin,
-  CLUSTER_DEFAULTS,
-  ClusterClient,
-  type ConsumedRecord,
-  Consumer,
-  type RunOptions,
-} from "../src/index.ts";
+import { Admin, type ClusterClient, type ConsumedRecord, Consumer, type RunOptions } from "../src/index.ts";
+import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -20,12 +14,7 @@ const textOf = ({ value }: ConsumedRecord): string => fromUtf8(value ?? new Uint
 const sleep = (ms: number): Promise<void> => new Promise(resolve => cluster.clientEnv.timers.after(ms, resolve));
 
 function newClient(): ClusterClient {
-  return new ClusterClient(cluster.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId: "runner",
-    software: { name: "test", version: "1" },
-  });
+  return simClient(cluster);
 }
 
 async function produce(partition: number, values: readonly string[]): Promise<void> {

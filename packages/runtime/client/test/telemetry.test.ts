@@ -2,7 +2,8 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { Measurement } from "@samsa/client-kernel";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, expect, test } from "vitest";
-import { CLUSTER_DEFAULTS, ClusterClient, Producer } from "../src/index.ts";
+import { Producer } from "../src/index.ts";
+import { simClient } from "./sim-client.ts";
 import { metricsData } from "../src/telemetry/metrics-data.ts";
 
 let cluster: SimCluster | undefined;
@@ -63,12 +64,7 @@ test("metrics are written as OTLP's messages", () => {
 test("a client has no id in a cluster without telemetry", async () => {
   const world = (cluster = new SimCluster());
   await world.startAll();
-  const client = new ClusterClient(world.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: world.brokers,
-    clientId: "test",
-    software: { name: "test", version: "1" },
-  });
+  const client = simClient(world);
   const producer = new Producer(client);
   const refused = producer.clientInstanceId().then(
     () => "no error",
