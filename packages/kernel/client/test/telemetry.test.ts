@@ -71,6 +71,13 @@ test.each([
   if (at < Infinity) expect(session.next(at)).toEqual({ type: "subscribe", clientInstanceId: ID });
 });
 
+test("a question that is refused is asked again after a second at the earliest", () => {
+  const session = new TelemetrySession();
+  session.next(0);
+  session.subscribed(answer({ errorCode: Errors.UNKNOWN_SUBSCRIPTION_ID.code }), 0, 0);
+  expect(session.next(0)).toEqual({ type: "wait", until: 1000 });
+});
+
 test("a request without an answer is repeated after five minutes, or not at all", () => {
   const lost = new TelemetrySession();
   lost.next(0);

@@ -18,7 +18,7 @@ export interface Measurement {
 /** Times of a request, in ms. */
 export interface RequestTimes {
   readonly tookMs: number;
-  /** For which the node throttles the client. */
+  /** Time for which the node throttles the client. */
   readonly throttledMs: number;
 }
 
@@ -50,7 +50,7 @@ export class ClientMetrics {
   #created = 0;
   #rebalanceMs = 0;
   readonly #idleRatio: SampledStat;
-  /** When the application has asked for records, and when it last got some. */
+  /** Times at which the application asked for records, and at which it last got some. */
   #askedAt = 0;
   #gotAt: number;
 

@@ -27,6 +27,8 @@ type State = "subscriptionNeeded" | "pushNeeded" | "inProgress" | "terminatingPu
 
 /** Interval if a broker gives none that can be, in ms. */
 const DEFAULT_INTERVAL_MS = 300_000;
+/** Least time between two questions of which the first was refused, in ms. */
+const RETRY_MS = 1000;
 /** Bounds of the part of an interval that passes before the first push: clients that start together do not push together. */
 const [FIRST_PUSH_AT, FIRST_PUSH_SPREAD] = [0.5, 1];
 
@@ -81,6 +83,8 @@ export class TelemetrySession {
     if (this.#state !== "inProgress") return;
     if (response.errorCode !== 0) {
       this.#refused(response.errorCode, now);
+      // A question that is refused is not asked again at once, or a broker could keep the client busy.
+      this.#dueAt = Math.max(this.#dueAt, now + RETRY_MS);
       return;
     }
     const { clientInstanceId, subscriptionId, acceptedCompressionTypes, requestedMetrics } = response;
