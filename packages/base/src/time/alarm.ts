@@ -42,7 +42,7 @@ export class Alarm {
     this.set(Infinity);
   }
 
-  /** Never rings again. */
+  /** Ends the alarm for good. */
   stop(): void {
     this.#timer?.cancel();
     this.#at = -Infinity;

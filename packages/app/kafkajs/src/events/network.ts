@@ -11,9 +11,9 @@ export interface RequestPayload {
   readonly correlationId: number;
   readonly createdAt: number;
   readonly sentAt: number;
-  /** From `sentAt` to the answer. */
+  /** Time from `sentAt` to the answer. */
   readonly duration: number;
-  /** From `createdAt` to `sentAt`. */
+  /** Time from `createdAt` to `sentAt`. */
   readonly pendingDuration: number;
   /** Bytes of the answer; 0: there is none. */
   readonly size: number;

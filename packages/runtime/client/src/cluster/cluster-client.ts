@@ -51,7 +51,7 @@ export class ClusterClient {
   readonly #backoff: ExponentialBackoff;
   /** Callbacks after each answer about metadata, and each failure to get one. */
   readonly #observers = new Set<() => void>();
-  /** At most one: a client serves one producer, consumer or admin. */
+  /** Observer of connections and requests; there is one at most, since a client serves one producer or consumer. */
   #callObserver: CallObserver | undefined;
   #timer: Timer | undefined;
   /** Why the last question about metadata failed. */

@@ -3,12 +3,12 @@ import { Violation } from "../ledgers/rules.ts";
 
 /** Fate of a record, as its producer was told. */
 export type Fate =
-  /** Without an end so far. */
+  /** The program has not heard of an end so far. */
   | "open"
   | "acknowledged"
   /** Perhaps written. */
   | "failed"
-  /** Not taken: it has never left. */
+  /** The producer has not taken it, so it has never left. */
   | "refused"
   /** The program has given it up before the producer took it. */
   | "withdrawn";

@@ -57,7 +57,7 @@ export abstract class Program {
   /** Names what is missing until the program does what it is for, without faults; undefined: nothing. */
   abstract unsettled(): string | undefined;
 
-  /** From now on the program must get on with its work: `unsettled` says what is missing. */
+  /** Demands that the program get on with its work from now on: `unsettled` says what is missing. */
   expect(): void {
     // Most programs are judged by what they own.
   }
