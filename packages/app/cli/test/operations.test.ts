@@ -105,7 +105,7 @@ test("samsa feature lowers and raises levels, all or none", async () => {
   expect(await refusal("feature", "upgrade", "transaction.version")).toContain("name=level");
   expect(await refusal("feature", "upgrade", "a=1", "a=2")).toContain("named twice");
   expect(await said("feature", "upgrade", "--release-version", "4.4", "--dry-run")).toContain(
-    "metadata.version can be changed to level 33.\nshare.version can be changed to level 1.\n",
+    "metadata.version can be changed to level 33.\nshare.version can be changed to level 2.\n",
   );
   expect(await refusal("feature", "downgrade", "--release-version", "4.3")).toContain("might delete metadata");
   expect(await refusal("feature", "upgrade", "--release-version", "9.9")).toContain("there is no release 9.9");

@@ -17,6 +17,16 @@ export {
   type ShareStateRequest,
   ShareStateShard,
 } from "./share-state/share-state-shard.ts";
+export type { DeadLetters } from "./dead-letters/dead-letter.ts";
+export { DeadLetterBatch } from "./dead-letters/dead-letter-batch.ts";
+export {
+  type DeadLetterEffect,
+  type DeadLetterOutcome,
+  DeadLetterQueue,
+  type DeadLetterWrite,
+} from "./dead-letters/dead-letter-queue.ts";
+export type { DeadLetterTopic, DeadLetterView } from "./dead-letters/dead-letter-topic.ts";
+export { type LogRead, OriginalRecords } from "./dead-letters/original-records.ts";
 export type { AcquiredRecords, FetchedBatch } from "./share/fetched.ts";
 export type { AcknowledgementBatch, SharePartitionEffect, SharePartitionSettings } from "./share/requests.ts";
 export { SharePartition } from "./share/share-partition.ts";

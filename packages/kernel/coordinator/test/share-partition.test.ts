@@ -12,6 +12,7 @@ import {
 const AVAILABLE = 0;
 const ACQUIRED = 1;
 const ACKNOWLEDGED = 2;
+const ARCHIVING = 3;
 const ARCHIVED = 4;
 const [GAP, ACCEPT, RELEASE, REJECT, RENEW] = [0, 1, 2, 3, 4];
 const LOCK_MS = 30_000;
@@ -21,6 +22,7 @@ const settings: SharePartitionSettings = {
   deliveryCountLimit: 5,
   lockDurationMs: LOCK_MS,
   renewEnabled: true,
+  deadLetters: false,
 };
 
 const batch = (baseOffset: number, lastOffset: number, more: Partial<FetchedBatch> = {}): FetchedBatch => ({
@@ -34,14 +36,20 @@ const batch = (baseOffset: number, lastOffset: number, more: Partial<FetchedBatc
 
 type Persist = Extract<SharePartitionEffect, { type: "persist" }>;
 type Done = Extract<SharePartitionEffect, { type: "done" }>;
+type Bury = Extract<SharePartitionEffect, { type: "bury" }>;
 type Load = ConstructorParameters<typeof SharePartition>[1];
 type Fetch = Partial<Parameters<SharePartition["acquire"]>[1]> & { readonly reads?: number };
 
-/** Share partition over a log; writes of its state succeed at once, unless `hold` is set. */
+/** Share partition over a log; writes of its state succeed at once, and dead letters end at once, unless they are held. */
 class Bench {
   now = 1000;
   log: FetchedBatch[];
   hold = false;
+  holdLetters = false;
+  /** Dead letters that have not ended. */
+  readonly letters: Bury[] = [];
+  /** Dead letters so far, as text: "0-9×1 REJECTED". */
+  readonly buried: string[] = [];
   readonly held: Persist[] = [];
   readonly done: Done[] = [];
   persisted: Persist[] = [];
@@ -53,13 +61,21 @@ class Bench {
   constructor(log: FetchedBatch[], loaded: Load = { startOffset: 0, batches: [] }) {
     this.log = log;
     this.partition = new SharePartition(() => this.settings, loaded);
+    const out: SharePartitionEffect[] = [];
+    this.partition.begin(out);
+    this.settle(out);
   }
 
   settle(out: SharePartitionEffect[]): void {
     for (let next = out.shift(); next !== undefined; next = out.shift()) {
       if (next.type === "done") this.done.push(next);
       else if (next.type === "changed") this.changes++;
-      else {
+      else if (next.type === "bury") {
+        const { firstOffset, lastOffset, deliveryCount, cause } = next.records;
+        this.buried.push(`${firstOffset}-${lastOffset}×${deliveryCount} ${cause}`);
+        if (this.holdLetters) this.letters.push(next);
+        else this.partition.buried(next.token, out);
+      } else {
         this.persisted.push(next);
         if (this.hold) this.held.push(next);
         else this.partition.persisted(this.now, next.token, { errorCode: 0, errorMessage: null }, out);
@@ -72,6 +88,13 @@ class Bench {
     const out: SharePartitionEffect[] = [];
     const errorMessage = errorCode === 0 ? null : "no";
     this.partition.persisted(this.now, write.token, { errorCode, errorMessage }, out);
+    this.settle(out);
+  }
+
+  /** Ends held dead letters. */
+  bury(letters: Bury): void {
+    const out: SharePartitionEffect[] = [];
+    this.partition.buried(letters.token, out);
     this.settle(out);
   }
 
@@ -318,6 +341,106 @@ describe("acknowledging", () => {
   });
 });
 
+describe("dead letters", () => {
+  const withLetters = (log: FetchedBatch[]): Bench => {
+    const bench = new Bench(log);
+    bench.settings = { ...settings, deliveryCountLimit: 2, deadLetters: true };
+    return bench;
+  };
+
+  test("are of records that are rejected or delivered too often, once that is durable", () => {
+    const bench = withLetters([batch(0, 9)]);
+    bench.acquired();
+    const acknowledgeTypes = [REJECT, REJECT, GAP, RELEASE, RELEASE, ACCEPT, RENEW, REJECT, ACCEPT, ACCEPT];
+    bench.hold = true;
+    bench.acknowledge("m", { firstOffset: 0, lastOffset: 9, acknowledgeTypes });
+    expect(bench.persisted.at(-1)?.batches.map(({ deliveryState }) => deliveryState)).toEqual([
+      ...[ARCHIVING, ARCHIVING, ARCHIVED, AVAILABLE, AVAILABLE, ACKNOWLEDGED, ARCHIVING, ACKNOWLEDGED, ACKNOWLEDGED],
+    ]);
+    expect(bench.persisted.at(-1)?.deliveryCompleteCount, "they are not complete yet").toBe(4);
+    expect(bench.buried).toEqual([]);
+    bench.hold = false;
+    bench.finish(bench.held.splice(0)[0], 0);
+    expect(bench.buried).toEqual(["0-1×1 REJECTED", "7-7×1 REJECTED"]);
+    expect(bench.persisted.slice(-2).map(({ batches }) => batches.map(one => one.deliveryState))).toEqual([
+      [ARCHIVED, ARCHIVED],
+      [ARCHIVED],
+    ]);
+    expect(bench.partition.startOffset).toBe(3);
+    expect(bench.acquired("n")).toEqual(["3-4×2"]);
+    bench.say(RELEASE, 3, 3, "n");
+    expect(bench.buried.at(-1)).toBe("3-3×2 DELIVERIES_EXCEEDED");
+    bench.pass(LOCK_MS);
+    expect(bench.buried.at(-1)).toBe("4-4×2 DELIVERIES_EXCEEDED");
+    expect(bench.acquired("n"), "its lock was over first").toEqual(["6-6×2"]);
+  });
+
+  test("hold up the start offset but nothing else, and end whatever comes of them", () => {
+    const bench = withLetters([batch(0, 4), batch(5, 9)]);
+    bench.holdLetters = true;
+    bench.acquired();
+    bench.say(REJECT, 0, 4);
+    expect(bench.acquired("n")).toEqual(["5-9×1"]);
+    bench.say(ACCEPT, 5, 9, "n");
+    expect([bench.partition.startOffset, bench.partition.deliveryCompleteCount]).toEqual([0, 5]);
+    expect(bench.say(REJECT, 0, 4), "they are not held any more").toBe(INVALID_STATE);
+    bench.partition.logStartMoved(3);
+    expect(bench.partition.startOffset).toBe(3);
+    bench.bury(bench.letters[0]);
+    expect(bench.partition.startOffset).toBe(10);
+    expect(bench.partition.inFlight).toEqual([]);
+  });
+
+  test("are written after the end of a lock even if that could not be persisted, and not for a change that is undone", () => {
+    const bench = withLetters([batch(0, 4)]);
+    bench.acquired();
+    bench.release("m");
+    bench.acquired();
+    bench.hold = true;
+    bench.say(REJECT, 0, 1);
+    bench.finish(bench.held.splice(0)[0], Errors.COORDINATOR_NOT_AVAILABLE.code);
+    expect(bench.buried).toEqual([]);
+    bench.say(ACCEPT, 2, 2);
+    bench.pass(LOCK_MS);
+    const [accepted, expired] = bench.held.splice(0);
+    expect(expired.batches.map(({ firstOffset, deliveryState }) => [firstOffset, deliveryState])).toEqual([
+      ...[0, 1, 3, 4].map(offset => [offset, ARCHIVING]),
+    ]);
+    bench.hold = false;
+    bench.finish(expired, Errors.COORDINATOR_NOT_AVAILABLE.code);
+    expect(bench.buried).toEqual(["0-1×2 DELIVERIES_EXCEEDED", "3-4×2 DELIVERIES_EXCEEDED"]);
+    bench.finish(accepted, Errors.COORDINATOR_NOT_AVAILABLE.code);
+    expect(bench.buried.at(-1), "its lock was over meanwhile").toBe("2-2×2 DELIVERIES_EXCEEDED");
+    expect(bench.partition.startOffset).toBe(5);
+  });
+
+  test("are written if a lock ends with an acknowledgement that is refused", () => {
+    const bench = withLetters([batch(0, 1)]);
+    bench.acquired();
+    bench.release("m");
+    bench.acquired();
+    // The timer of the lock is late.
+    bench.now += LOCK_MS;
+    const accepted = { firstOffset: 0, lastOffset: 1, acknowledgeTypes: [ACCEPT] };
+    expect(bench.acknowledge("m", accepted, { ...accepted, firstOffset: 7 })).toBe(INVALID_REQUEST);
+    expect(bench.buried).toEqual(["0-1×2 DELIVERIES_EXCEEDED"]);
+    expect(bench.partition.startOffset).toBe(2);
+  });
+
+  test("that an earlier leader has left are written by the next", () => {
+    const batches = [
+      { firstOffset: 0, lastOffset: 2, deliveryState: ARCHIVING, deliveryCount: 1 },
+      { firstOffset: 3, lastOffset: 3, deliveryState: AVAILABLE, deliveryCount: 1 },
+      { firstOffset: 4, lastOffset: 6, deliveryState: ARCHIVING, deliveryCount: 5 },
+    ];
+    // The group may have no topic for them any more; that is for their writer to say.
+    const bench = new Bench([batch(0, 9)], { startOffset: 0, batches });
+    expect(bench.buried).toEqual(["0-2×1 REJECTED", "4-6×5 DELIVERIES_EXCEEDED"]);
+    expect(bench.partition.startOffset).toBe(3);
+    expect(bench.acquired()).toEqual(["3-3×2", "7-9×1"]);
+  });
+});
+
 describe("loading", () => {
   const state = (firstOffset: number, lastOffset: number, deliveryState: number, deliveryCount = 1) => ({
     firstOffset,
@@ -405,7 +528,16 @@ interface Known {
 class Model {
   readonly records = new Map<number, Known>();
   start = 0;
-  readonly writes: { token: number; offsets: number[] }[] = [];
+  readonly writes: { token: number; offsets: number[]; archiving: number[] }[] = [];
+  /** Offsets whose dead letters are on their way. */
+  readonly letters = new Set<number>();
+  readonly last: number;
+  readonly deliveryCountLimit: number;
+
+  constructor({ deadLetters, deliveryCountLimit }: SharePartitionSettings) {
+    this.last = deadLetters ? ARCHIVING : ARCHIVED;
+    this.deliveryCountLimit = deliveryCountLimit;
+  }
 
   get(offset: number): Known {
     const known = this.records.get(offset);
@@ -414,7 +546,16 @@ class Model {
   }
 
   freed(offset: number, { count }: Known): number {
-    return offset < this.start || count >= settings.deliveryCountLimit ? ARCHIVED : AVAILABLE;
+    if (offset < this.start) return ARCHIVED;
+    return count >= this.deliveryCountLimit ? this.last : AVAILABLE;
+  }
+
+  /** Dead letters of those that are ARCHIVING begin. */
+  bury(offsets: readonly number[]): void {
+    for (const offset of offsets) {
+      const known = this.records.get(offset);
+      if (known?.state === ARCHIVING && known.before === undefined) this.letters.add(offset);
+    }
   }
 
   change(offset: number, state: number): void {
@@ -435,6 +576,7 @@ class Model {
         known.expiresAt = Infinity;
       } else if (before !== undefined) Object.assign(known, before);
     }
+    this.bury(offsets);
     this.move();
   }
 
@@ -516,17 +658,23 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant("pass" as const), ms: fc.integer({ min: 1, max: LOCK_MS }) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("trim" as const), by: fc.integer({ min: 1, max: 12 }) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("finish" as const), which: fc.nat(3), fails: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("bury" as const), which: fc.nat(3) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 /** Runs the share partition and its model side by side. */
 class Pair {
-  readonly model = new Model();
+  readonly model: Model;
   readonly bench: Bench;
 
-  constructor(sizes: readonly number[]) {
+  constructor(sizes: readonly number[], deadLetters: boolean) {
+    // Few deliveries are allowed, so that many records use them up.
+    const own = deadLetters ? { ...settings, deadLetters, deliveryCountLimit: 2 } : settings;
+    this.model = new Model(own);
     this.bench = new Bench(logOf(sizes));
+    this.bench.settings = own;
     this.bench.hold = true;
+    this.bench.holdLetters = true;
   }
 
   /** Records a write that has begun for `offsets`, and compares it with the model. */
@@ -534,7 +682,7 @@ class Pair {
     const [write] = this.bench.persisted.splice(0);
     if (offsets.length === 0) return expect(write).toBeUndefined();
     const { model } = this;
-    model.writes.push({ token: write.token, offsets });
+    model.writes.push({ token: write.token, offsets, archiving: [] });
     const told = new Map<number, string>();
     for (const { firstOffset, lastOffset, deliveryState, deliveryCount } of write.batches) {
       for (let o = firstOffset; o <= lastOffset; o++) told.set(o, `${deliveryState}×${deliveryCount}`);
@@ -564,11 +712,30 @@ class Pair {
         const [write] = bench.held.splice(next.which % Math.max(1, bench.held.length), 1);
         if (write === undefined) return;
         const at = model.writes.findIndex(({ token }) => token === write.token);
-        const [{ offsets }] = model.writes.splice(at, 1);
+        const [{ offsets, archiving }] = model.writes.splice(at, 1);
         model.finish(bench.now, offsets, next.fails);
+        model.bury(archiving);
         bench.finish(write, next.fails ? Errors.COORDINATOR_NOT_AVAILABLE.code : 0);
+        return;
       }
+      case "bury":
+        return this.#bury(next.which);
     }
+  }
+
+  #bury(which: number): void {
+    const { bench, model } = this;
+    const [letters] = bench.letters.splice(which % Math.max(1, bench.letters.length), 1);
+    if (letters === undefined) return;
+    const offsets: number[] = [];
+    for (let o = letters.records.firstOffset; o <= letters.records.lastOffset; o++) offsets.push(o);
+    for (const offset of offsets) {
+      model.get(offset).state = ARCHIVED;
+      model.letters.delete(offset);
+    }
+    bench.bury(letters);
+    this.#began(offsets);
+    model.writes.at(-1)?.offsets.splice(0);
   }
 
   #trim(to: number): void {
@@ -594,7 +761,9 @@ class Pair {
       this.#began(offsets);
       // The outcome of this write may only move the start offset.
       const write = model.writes.at(-1);
-      if (offsets.length > 0 && write !== undefined) write.offsets.length = 0;
+      if (offsets.length === 0 || write === undefined) continue;
+      write.archiving = offsets.filter(offset => model.get(offset).state === ARCHIVING);
+      write.offsets.length = 0;
     }
     bench.now = until;
     for (const { state, expiresAt } of model.records.values()) {
@@ -618,7 +787,7 @@ class Pair {
       else changed.push(offset);
     }
     for (const offset of changed) {
-      const turnsInto = [ARCHIVED, ACKNOWLEDGED, AVAILABLE, ARCHIVED][typeOf(offset)];
+      const turnsInto = [ARCHIVED, ACKNOWLEDGED, AVAILABLE, model.last][typeOf(offset)];
       model.change(offset, turnsInto);
     }
     for (const offset of renewed) model.get(offset).expiresAt = bench.now + LOCK_MS;
@@ -675,19 +844,29 @@ class Pair {
     expect(shown).toEqual(new Map(wanted.map(([offset, { state, count }]) => [offset, `${state}×${count}`])));
     const done = wanted.filter(([, { state }]) => state === ACKNOWLEDGED || state === ARCHIVED).length;
     expect(bench.partition.deliveryCompleteCount).toBe(done);
+    const letters = bench.letters.flatMap(({ records: { firstOffset, lastOffset, deliveryCount } }) =>
+      Array.from({ length: lastOffset - firstOffset + 1 }, (_, i) => [firstOffset + i, deliveryCount] as const),
+    );
+    expect(new Map(letters)).toEqual(new Map([...model.letters].map(offset => [offset, model.get(offset).count])));
+    expect(letters, "each once").toHaveLength(model.letters.size);
   }
 }
 
 test("a share partition does what its records do one by one", () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 5 });
   fc.assert(
-    fc.property(sizes, fc.array(step, { maxLength: 60 }), (batchSizes, steps) => {
-      const pair = new Pair(batchSizes);
-      for (const next of steps) {
-        pair.run(next);
-        pair.agree();
-      }
-    }),
+    fc.property(
+      sizes,
+      fc.boolean(),
+      fc.array(step, { maxLength: 60, size: "max" }),
+      (batchSizes, deadLetters, steps) => {
+        const pair = new Pair(batchSizes, deadLetters);
+        for (const next of steps) {
+          pair.run(next);
+          pair.agree();
+        }
+      },
+    ),
     { numRuns: 300 },
   );
 });

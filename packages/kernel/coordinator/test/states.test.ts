@@ -130,8 +130,10 @@ describe("a record of a share partition", () => {
     "ACQUIRED -> AVAILABLE",
     "AVAILABLE -> ACQUIRED",
     "ACQUIRED -> ACKNOWLEDGED",
+    "ACQUIRED -> ARCHIVING",
     "AVAILABLE -> ARCHIVED",
     "ACQUIRED -> ARCHIVED",
+    "ARCHIVING -> ARCHIVED",
   ];
 
   test("goes where Kafka's goes, and nowhere else", () => {

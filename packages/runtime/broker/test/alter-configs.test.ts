@@ -297,10 +297,11 @@ describe("IncrementalAlterConfigs", () => {
     [
       GROUP,
       "g",
-      [["errors.deadletterqueue.topic.name", SET, "dead"]],
+      [["streams.num.standby.replicas", SET, "1"]],
       40,
-      "errors.deadletterqueue.topic.name is not available yet and would have no effect.",
+      "streams.num.standby.replicas is not available yet and would have no effect.",
     ],
+    [GROUP, "g", [["errors.deadletterqueue.topic.name", SET, "dead"]], 0, null],
     [GROUP, "g", [["share.auto.offset.reset", SET, "by_duration:PT1H"]], 0, null],
     [99, "x", [["a", SET, "b"]], 42, "Unknown resource type 99"],
   ])("%i %j %j: %i", async (type, name, changes, code, message) => {

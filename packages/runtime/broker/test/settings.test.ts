@@ -33,7 +33,6 @@ function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
 /** Kafka's topic settings that are not available, and are refused. */
 const UNAVAILABLE_TOPIC_SETTINGS = [
   "compression.lz4.level",
-  "errors.deadletterqueue.group.enable",
   "local.retention.bytes",
   "local.retention.ms",
   "remote.copy.lag.bytes",

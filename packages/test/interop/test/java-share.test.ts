@@ -1,7 +1,9 @@
+import { KafkaClient } from "@samsa/client";
 import { expect, test } from "vitest";
 import { Child, run } from "../src/processes/child.ts";
 import { VerifiableJudge } from "../src/judges/java-judges.ts";
 import { findJava, type Java, type Program } from "../src/processes/runtimes.ts";
+import { SILENT } from "../src/samsa-client/stage.ts";
 import { need, topicName, withBroker } from "./scenarios.ts";
 
 const DEADLINE = { timeout: 120_000, interval: 100 };
@@ -105,3 +107,39 @@ async function administrated(java: Java, server: string, names: { topic: string;
   await tool("--delete");
   expect(await tool("--list")).not.toContain(group);
 }
+
+test("what Kafka's share consumer rejects becomes dead letters, which Kafka's consumer reads", async context => {
+  const java = need(await findJava(), context);
+  await withBroker(async broker => {
+    const judge = new VerifiableJudge(java, broker.server);
+    const topic = topicName();
+    const [group, queue] = [`${topic}-group`, `dlq.${topic}`];
+    await judge.createTopic(topic, 1);
+    await using client = new KafkaClient({ bootstrapServers: broker.server, logger: SILENT });
+    const admin = client.admin();
+    const enabled = { "errors.deadletterqueue.group.enable": "true" };
+    (await admin.topics.create([{ name: queue, partitions: 1, replicationFactor: 1, configs: enabled }])).orThrow();
+    const set = (value: string) => ({ op: "set", value }) as const;
+    const configs = {
+      "share.auto.offset.reset": set("earliest"),
+      "errors.deadletterqueue.topic.name": set(queue),
+      "errors.deadletterqueue.copy.record.enable": set("true"),
+    };
+    (await admin.configs.alter({ [`group:${group}`]: configs })).orThrow();
+    const values = (await judge.produce(topic, "none", EACH)).map(({ value }) => value ?? "");
+    const where = ["--bootstrap-server", broker.server];
+    const most = ["--max-messages", `${EACH}`];
+    const rejects = ["--topic", topic, "--group", group, "--reject", ...most];
+    expect(await printed(java(`${TOOLS}.consumer.ConsoleShareConsumer`, ...where, ...rejects))).toEqual(
+      values.toSorted(),
+    );
+    const headers = ["--topic", queue, "--from-beginning", "--formatter-property", "print.headers=true", ...most];
+    const letters = await printed(java(`${TOOLS}.consumer.ConsoleConsumer`, ...where, ...headers));
+    const told = values.map((value, offset) => {
+      const place = `topic:${topic},__dlq.errors.partition:0,__dlq.errors.offset:${offset},__dlq.errors.group:${group}`;
+      const why = "delivery.count:1,__dlq.errors.message:Offset rejected by client.";
+      return `__dlq.errors.${place},__dlq.errors.${why}\t${value}`;
+    });
+    expect(letters).toEqual(told.toSorted());
+  });
+});

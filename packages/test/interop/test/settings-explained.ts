@@ -1,7 +1,7 @@
 /** Settings that differ from Kafka's, with the reason. */
 export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: RegExp; readonly why: string }[] = [
   {
-    settings: /^topic (?:compression\.lz4|local|remote|errors)\./,
+    settings: /^topic (?:compression\.lz4|local|remote)\./,
     differs: /^not declared$/,
     why: "the feature of the setting is not implemented: the name is refused",
   },

@@ -8,14 +8,25 @@ export type RecordState = (typeof RecordState)[keyof typeof RecordState];
 
 /**
  * Valid previous states of a record (`RecordState.validateTransition`). Records that the log loses are archived even if
- * they are available (`InFlightState.archive`). ARCHIVING exists in persisted states only.
+ * they are available (`InFlightState.archive`). Records are ARCHIVING while their dead letters are written (KIP-1191).
  */
 export const PREVIOUS_RECORD_STATES: PreviousStates<RecordState> = {
   [RecordState.AVAILABLE]: [RecordState.ACQUIRED],
   [RecordState.ACQUIRED]: [RecordState.AVAILABLE],
   [RecordState.ACKNOWLEDGED]: [RecordState.ACQUIRED],
-  [RecordState.ARCHIVING]: [],
-  [RecordState.ARCHIVED]: [RecordState.ACQUIRED, RecordState.AVAILABLE],
+  [RecordState.ARCHIVING]: [RecordState.ACQUIRED],
+  [RecordState.ARCHIVED]: [RecordState.ACQUIRED, RecordState.AVAILABLE, RecordState.ARCHIVING],
+};
+
+/** Acknowledgement of a record (`AcknowledgeType`); GAP: there is no record at the offset. */
+export const AcknowledgeType = { GAP: 0, ACCEPT: 1, RELEASE: 2, REJECT: 3, RENEW: 4 } as const;
+
+/** New state of a record by acknowledge type; a renewal changes none. */
+export const TURNS_INTO: Readonly<Record<number, RecordState>> = {
+  [AcknowledgeType.GAP]: RecordState.ARCHIVED,
+  [AcknowledgeType.ACCEPT]: RecordState.ACKNOWLEDGED,
+  [AcknowledgeType.RELEASE]: RecordState.AVAILABLE,
+  [AcknowledgeType.REJECT]: RecordState.ARCHIVED,
 };
 
 /** Member id of records that no member has acquired. */
@@ -41,6 +52,8 @@ export class Slot {
   parts: readonly Slot[] | undefined;
   /** True if the log has lost the records: they stay archived whatever the outcome of a pending write. */
   lost = false;
+  /** True if a member has rejected the records that are ARCHIVING; else they have used up their deliveries. */
+  isRejected = false;
 
   constructor(range: { readonly first: Offset; readonly last: Offset }, state: RecordState, deliveryCount: number) {
     this.first = range.first;
@@ -134,6 +147,7 @@ export class InFlightBatch {
       slot.expiresAt = whole.expiresAt;
       slot.before = whole.before;
       slot.lost = whole.lost;
+      slot.isRejected = whole.isRejected;
       slots.push(slot);
     }
     whole.parts = slots;
@@ -213,13 +227,16 @@ export function loadedSlot({ firstOffset: first, lastOffset: last, deliveryState
   if (state === undefined) throw new RangeError(`unknown delivery state ${deliveryState}`);
   // No acquisition lock outlives the leader that granted it.
   if (state === ACQUIRED) state = AVAILABLE;
-  // The dead letter was not written: Kafka archives a record whose dead letter fails (KIP-1191).
-  if (state === ARCHIVING) state = ARCHIVED;
   return new Slot({ first, last }, state, deliveryCount);
 }
 
 export function stateOf({ first, last, state, deliveryCount }: Slot): OffsetState {
   return { firstOffset: first, lastOffset: last, deliveryState: state, deliveryCount };
+}
+
+/** Slots in force: those that a split has put in the place of the given ones, or these themselves. */
+export function partsOf(slots: readonly Slot[]): readonly Slot[] {
+  return slots.flatMap(whole => whole.parts ?? [whole]);
 }
 
 /** Joins adjacent slots with the same delivery count into runs. */

@@ -1,4 +1,5 @@
 import type { Offset } from "@samsa/base";
+import type { DeadLetterCause } from "../dead-letters/dead-letter.ts";
 import type { Ticket } from "../shard/effects.ts";
 import type { StateBatch } from "../share-state/batches.ts";
 import type { AbortedTransaction, AcquiredRecords, FetchedBatch } from "./fetched.ts";
@@ -13,6 +14,8 @@ export interface SharePartitionSettings {
   readonly lockDurationMs: number;
   /** `share.renew.acknowledge.enable`. */
   readonly renewEnabled: boolean;
+  /** True if records that are rejected, or have used up their deliveries, become dead letters (KIP-1191). */
+  readonly deadLetters: boolean;
 }
 
 /** State batch with offsets of a log. */
@@ -63,6 +66,14 @@ export interface AcknowledgementBatch {
   readonly acknowledgeTypes: readonly number[];
 }
 
+/** Records that become dead letters together. */
+export interface Burial {
+  readonly firstOffset: Offset;
+  readonly lastOffset: Offset;
+  readonly deliveryCount: number;
+  readonly cause: DeadLetterCause;
+}
+
 /** Effects of a `SharePartition`, for its host to carry out. */
 export type SharePartitionEffect =
   /** Write the state (WriteShareGroupState), then call `persisted(token, …)`. */
@@ -73,6 +84,8 @@ export type SharePartitionEffect =
       readonly deliveryCompleteCount: number;
       readonly batches: readonly OffsetState[];
     }
+  /** Write dead letters of the records, then call `buried(token, …)` whatever comes of it. */
+  | { readonly type: "bury"; readonly token: number; readonly records: Burial }
   /** An acknowledgement or release has ended. */
   | { readonly type: "done"; readonly ticket: Ticket; readonly errorCode: number; readonly errorMessage: string | null }
   /** Records may have become available: try waiting fetches again. */

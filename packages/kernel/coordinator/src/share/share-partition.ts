@@ -1,8 +1,23 @@
 import { DeadlineHeap, invariant, type Offset } from "@samsa/base";
-import { Errors, type ProtocolError } from "@samsa/protocol";
+import { Errors } from "@samsa/protocol";
 import type { Ticket } from "../shard/effects.ts";
+import { burials } from "./burials.ts";
+import { type Fault, invalidState, ownershipFault, typesFault } from "./faults.ts";
 import { abortedBatches, lastOfBatch, runsOfSize, without } from "./fetched.ts";
-import { InFlightBatch, InFlightBatches, loadedSlot, NOBODY, RecordState, runsOf, Slot, stateOf } from "./in-flight.ts";
+import {
+  AcknowledgeType,
+  InFlightBatch,
+  InFlightBatches,
+  loadedSlot,
+  NOBODY,
+  partsOf,
+  RecordState,
+  runsOf,
+  Slot,
+  stateOf,
+  TURNS_INTO,
+} from "./in-flight.ts";
+import { deliverable, isIsolated } from "./isolation.ts";
 import type {
   AcknowledgementBatch,
   Acquired,
@@ -18,6 +33,8 @@ import type {
 interface Write {
   /** Slots whose change takes effect once the write is durable. */
   readonly changes: readonly Slot[];
+  /** Slots that are ARCHIVING already: their dead letters follow, whatever the outcome. */
+  readonly archiving: readonly Slot[];
   readonly ticket: Ticket | undefined;
 }
 
@@ -33,24 +50,9 @@ interface GapWindow {
   readonly end: Offset;
 }
 
-type Fault = readonly [error: ProtocolError, message: string];
-
 /** Number of deadlines of dropped batches that are tolerated before the heap is rebuilt. */
 const STALE_DEADLINES = 1000;
-const GAP = 0;
-const RENEW = 4;
-/** New state of a record by acknowledge type: gap, accept, release, reject. */
-const TURNS_INTO: readonly RecordState[] = [
-  RecordState.ARCHIVED,
-  RecordState.ACKNOWLEDGED,
-  RecordState.AVAILABLE,
-  RecordState.ARCHIVED,
-];
 const NOTHING: Acquired = { records: [], count: 0 };
-
-function invalidState(message: string): Fault {
-  return [Errors.INVALID_RECORD_STATE, message];
-}
 
 /**
  * Topic partition as consumed by one share group (KIP-932, `SharePartition`): records in flight, their acquisition
@@ -60,7 +62,9 @@ export class SharePartition {
   readonly #settings: () => SharePartitionSettings;
   readonly #batches = new InFlightBatches();
   #deadlines = new DeadlineHeap<InFlightBatch>();
-  readonly #persisting = new Map<number, { readonly changes: readonly Slot[]; readonly ticket: Ticket | undefined }>();
+  readonly #persisting = new Map<number, Write>();
+  /** Slots whose dead letters are being written, by the token of the effect. */
+  readonly #burials = new Map<number, readonly Slot[]>();
   #tokens = 0;
   #startOffset: Offset;
   /** Last offset in flight; the next offset to fetch if none is in flight. */
@@ -204,7 +208,8 @@ export class SharePartition {
         gap = batch.last + 1;
         if (acquisition.left <= 0) return false;
       }
-      const throttled = this.#isThrottled(batch, baseOffset, lastOffset);
+      const range = { first: baseOffset, last: lastOffset };
+      const throttled = isIsolated(batch, range, this.#settings().deliveryCountLimit);
       if (throttled && acquisition.left < limit) return true;
       const tooLarge = request.recordLimit && batch.size > acquisition.left;
       if (batch.isWithin(baseOffset, lastOffset) && !batch.isSplit && !tooLarge && !throttled) {
@@ -251,37 +256,11 @@ export class SharePartition {
     for (const live of this.#batches.all) if (live.wakeAt !== Infinity) this.#deadlines.push(live.wakeAt, live);
   }
 
-  /** Delivery count from which records are isolated, so that one bad record does not use up the others' deliveries. */
-  get #throttleAt(): number {
-    return Math.max(2, Math.ceil(this.#settings().deliveryCountLimit / 2));
-  }
-
-  #isThrottled(batch: InFlightBatch, first: Offset, last: Offset): boolean {
-    const throttleAt = this.#throttleAt;
-    for (const slot of batch.slotsIn(first, last)) if (slot.free && slot.deliveryCount >= throttleAt) return true;
-    return false;
-  }
-
   /** Acquires single records of a batch; the more often they have failed, the fewer at a time. */
   #acquireSome(acquisition: Acquisition, batch: InFlightBatch, baseOffset: Offset): number {
-    const { deliveryCountLimit } = this.#settings();
-    const throttleAt = this.#throttleAt;
-    const isolates = deliveryCountLimit > 2;
-    const slots: Slot[] = [];
-    let most = acquisition.request.recordLimit ? acquisition.left : Infinity;
-    let throttled = false;
-    for (const slot of batch.slotsIn(baseOffset, acquisition.lastOffset)) {
-      if (!slot.free) continue;
-      const isLast = isolates && slot.deliveryCount === deliveryCountLimit - 1;
-      if (isLast && slots.length > 0) break;
-      if (slot.deliveryCount >= throttleAt && !throttled) {
-        throttled = true;
-        const few = Math.max(1, Math.floor(batch.size / 2 ** (slot.deliveryCount - throttleAt + 1)));
-        most = Math.min(most, Math.max(few, slots.length + 1));
-      }
-      slots.push(slot);
-      if (isLast || slots.length >= most) break;
-    }
+    const { request, left, lastOffset } = acquisition;
+    const [range, most] = [{ first: baseOffset, last: lastOffset }, request.recordLimit ? left : Infinity];
+    const slots = deliverable(batch, range, this.#settings().deliveryCountLimit, most);
     this.#deliver(acquisition, batch, slots);
     return slots.length;
   }
@@ -361,27 +340,24 @@ export class SharePartition {
     { memberId, batches }: { readonly memberId: string; readonly batches: readonly AcknowledgementBatch[] },
     out: SharePartitionEffect[],
   ): void {
-    const changes: Slot[] = [];
-    const renewed: (readonly [InFlightBatch, Slot])[] = [];
+    const { changes, renewed }: Turns = { changes: [], renewed: [] };
     for (const batch of batches) {
       const fault = this.#acknowledgeBatch(memberId, batch, { changes, renewed });
       if (fault === undefined) continue;
       for (const slot of changes) this.#rollBack(now, slot);
       const [{ code }, errorMessage] = fault;
       out.push({ type: "done", ticket, errorCode: code, errorMessage });
+      this.#bury(changes, out);
       return;
     }
     for (const [batch, slot] of renewed) this.#hold(batch, slot, now + this.#settings().lockDurationMs);
-    this.#persist(changes.map(stateOf), { changes, ticket }, out);
+    this.#persist(changes, { changes, archiving: [], ticket }, out);
   }
 
   #acknowledgeBatch(memberId: string, said: AcknowledgementBatch, turns: Turns): Fault | undefined {
-    const { firstOffset, lastOffset, acknowledgeTypes } = said;
-    const isOf = (type: number): boolean => type >= GAP && type <= RENEW;
-    const fits = acknowledgeTypes.length === 1 || acknowledgeTypes.length === lastOffset - firstOffset + 1;
-    if (!fits || !acknowledgeTypes.every(isOf)) {
-      return [Errors.INVALID_REQUEST, `Invalid acknowledge type: [${acknowledgeTypes.join(", ")}]`];
-    }
+    const invalid = typesFault(said);
+    if (invalid !== undefined) return invalid;
+    const { firstOffset, lastOffset } = said;
     if (lastOffset < this.#startOffset) return undefined;
     const movedInto = firstOffset < this.#startOffset;
     const floor = this.#batches.floor(firstOffset) ?? (movedInto ? this.#batches.floor(this.#startOffset) : undefined);
@@ -420,7 +396,8 @@ export class SharePartition {
       const type = acknowledgeTypes.length === 1 ? acknowledgeTypes[0] : acknowledgeTypes[slot.first - firstOffset];
       invariant(type !== undefined, "every record has an acknowledge type");
       const next = TURNS_INTO[type];
-      if (next !== undefined) turns.changes.push(this.#change(slot, next));
+      const isRejected = type === AcknowledgeType.REJECT;
+      if (next !== undefined) turns.changes.push(this.#change(slot, next, isRejected));
       else if (!this.#settings().renewEnabled) {
         return invalidState("Renewing acquisition locks is not enabled for the group.");
       } else turns.renewed.push([batch, slot]);
@@ -439,7 +416,7 @@ export class SharePartition {
         changes.push(this.#change(slot, this.#releasedState(slot)));
       }
     }
-    this.#persist(changes.map(stateOf), { changes, ticket }, out);
+    this.#persist(changes, { changes, archiving: [], ticket }, out);
   }
 
   /** Splits a batch across the start offset: its records before the offset are archived, not made available. */
@@ -451,17 +428,20 @@ export class SharePartition {
     return slot.last < this.#startOffset ? RecordState.ARCHIVED : RecordState.AVAILABLE;
   }
 
-  /** Turns AVAILABLE into ARCHIVED if the slot has reached the delivery count limit. */
-  #allowed(slot: Slot, state: RecordState): RecordState {
-    const spent = slot.deliveryCount >= this.#settings().deliveryCountLimit;
-    return state === RecordState.AVAILABLE && spent ? RecordState.ARCHIVED : state;
+  /** Sets the state of an acquired slot that is given up. It is not available if it has used up its deliveries. */
+  #giveUp(slot: Slot, wanted: RecordState, isRejected: boolean): void {
+    const { deliveryCountLimit, deadLetters } = this.#settings();
+    const isSpent = wanted === RecordState.AVAILABLE && slot.deliveryCount >= deliveryCountLimit;
+    const last = deadLetters ? RecordState.ARCHIVING : RecordState.ARCHIVED;
+    slot.become(isSpent || isRejected ? last : wanted);
+    slot.isRejected = isRejected;
+    slot.memberId = NOBODY;
   }
 
   /** Begins the change of an acquired slot; its lock keeps its deadline until the change is durable. */
-  #change(slot: Slot, wanted: RecordState): Slot {
+  #change(slot: Slot, wanted: RecordState, isRejected = false): Slot {
     slot.before = { state: slot.state, memberId: slot.memberId };
-    slot.become(this.#allowed(slot, wanted));
-    slot.memberId = NOBODY;
+    this.#giveUp(slot, wanted, isRejected);
     return slot;
   }
 
@@ -477,21 +457,20 @@ export class SharePartition {
 
   /** Ends the acquisition of a slot whose lock has expired. */
   #release(slot: Slot): void {
-    slot.become(this.#allowed(slot, this.#releasedState(slot)));
-    slot.memberId = NOBODY;
+    this.#giveUp(slot, this.#releasedState(slot), false);
     slot.expiresAt = Infinity;
   }
 
-  #persist(batches: readonly OffsetState[], write: Write, out: SharePartitionEffect[]): void {
+  #persist(slots: readonly Slot[], write: Write, out: SharePartitionEffect[]): void {
     const { ticket } = write;
-    if (batches.length === 0) {
+    if (slots.length === 0) {
       if (ticket !== undefined) out.push({ type: "done", ticket, errorCode: 0, errorMessage: null });
       return;
     }
     const token = ++this.#tokens;
     this.#persisting.set(token, write);
     const { startOffset, deliveryCompleteCount } = this;
-    out.push({ type: "persist", token, startOffset, deliveryCompleteCount, batches });
+    out.push({ type: "persist", token, startOffset, deliveryCompleteCount, batches: slots.map(stateOf) });
   }
 
   /** Takes the outcome of a persist effect: 0, or the error for its request. */
@@ -504,8 +483,9 @@ export class SharePartition {
     const write = this.#persisting.get(token);
     invariant(write !== undefined, "a write ends once");
     this.#persisting.delete(token);
-    const { changes, ticket } = write;
-    for (const slot of changes.flatMap(whole => whole.parts ?? [whole])) {
+    const { ticket } = write;
+    const changes = partsOf(write.changes);
+    for (const slot of changes) {
       if (errorCode !== 0) this.#rollBack(now, slot);
       else {
         slot.before = undefined;
@@ -516,6 +496,35 @@ export class SharePartition {
     this.#moveStart();
     if (ticket !== undefined) out.push({ type: "done", ticket, errorCode, errorMessage });
     out.push({ type: "changed" });
+    this.#bury([...changes, ...partsOf(write.archiving)], out);
+  }
+
+  /** Has dead letters written of those slots that are ARCHIVING (phase 2 of `SharePartition.initiateDLQAndArchive`). */
+  #bury(slots: readonly Slot[], out: SharePartitionEffect[]): void {
+    for (const { records, slots: buried } of burials(slots)) {
+      const token = ++this.#tokens;
+      this.#burials.set(token, buried);
+      out.push({ type: "bury", token, records });
+    }
+  }
+
+  /** Continues with the dead letters that an earlier leader has left. Call it once, before anything else. */
+  begin(out: SharePartitionEffect[]): void {
+    const { deliveryCountLimit } = this.#settings();
+    const slots = this.#batches.all.map(({ firstSlot }) => firstSlot);
+    for (const slot of slots) slot.isRejected = slot.deliveryCount < deliveryCountLimit;
+    this.#bury(slots, out);
+  }
+
+  /** Ends a bury effect: the records are archived, whether they have dead letters or not. */
+  buried(token: number, out: SharePartitionEffect[]): void {
+    const slots = this.#burials.get(token);
+    invariant(slots !== undefined, "dead letters end once");
+    this.#burials.delete(token);
+    const archived = partsOf(slots);
+    for (const slot of archived) slot.become(RecordState.ARCHIVED);
+    // The start offset moves with the end of this write, whatever its outcome.
+    this.#persist(archived, { changes: [], archiving: [], ticket: undefined }, out);
   }
 
   nextDeadline(): number {
@@ -524,7 +533,7 @@ export class SharePartition {
 
   /** Releases records whose acquisition locks have expired. */
   tick(now: number, out: SharePartitionEffect[]): void {
-    const freed: OffsetState[] = [];
+    const freed: Slot[] = [];
     for (let at = this.#deadlines.next(); at <= now; at = this.#deadlines.next()) {
       const batch = this.#deadlines.pop(now);
       if (batch === undefined || batch.wakeAt !== at) continue;
@@ -534,11 +543,12 @@ export class SharePartition {
     if (freed.length === 0) return;
     this.#mayBeFree = true;
     // No request waits for this write: if it is lost, the records are delivered once more after a failure.
-    this.#persist(freed, { changes: [], ticket: undefined }, out);
+    const archiving = freed.filter(({ state }) => state === RecordState.ARCHIVING);
+    this.#persist(freed, { changes: [], archiving, ticket: undefined }, out);
     out.push({ type: "changed" });
   }
 
-  #expire(now: number, batch: InFlightBatch, freed: OffsetState[]): void {
+  #expire(now: number, batch: InFlightBatch, freed: Slot[]): void {
     if (batch.firstSlot.expiresAt <= now) this.#splitAtStart(batch);
     let next = Infinity;
     for (const slot of batch.slots) {
@@ -549,7 +559,7 @@ export class SharePartition {
       // The deadline of a slot with a pending change matters only if the change fails.
       if (slot.state !== RecordState.ACQUIRED) continue;
       this.#release(slot);
-      freed.push(stateOf(slot));
+      freed.push(slot);
     }
     if (next !== Infinity) this.#wake(batch, next);
   }
@@ -586,14 +596,4 @@ export class SharePartition {
     }
     return done;
   }
-}
-
-/** Error of a member that has not acquired the slot; undefined if it has. */
-function ownershipFault(slot: Slot, memberId: string, what: "batch" | "offset"): Fault | undefined {
-  if (slot.state !== RecordState.ACQUIRED) {
-    const why = what === "batch" ? "The batch is not in the acquired state." : "The offset is not acquired.";
-    return invalidState(`The ${what} cannot be acknowledged. ${why}`);
-  }
-  if (slot.memberId === memberId) return undefined;
-  return invalidState(`Member is not the owner of ${what === "batch" ? "batch record" : "offset"}`);
 }

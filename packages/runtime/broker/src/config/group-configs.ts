@@ -44,12 +44,12 @@ export const groupConfigs = configSpecs({
   "errors.deadletterqueue.copy.record.enable": {
     type: "boolean",
     default: "false",
-    doc: "Whether a share group's dead letter carries the record, not only its place.",
+    doc: "Dead letters of a share group carry the keys and values of their records, not only the headers.",
   },
   "errors.deadletterqueue.topic.name": {
     type: "string",
     default: "",
-    doc: "Topic of a share group's dead letters; none when empty.",
+    doc: "Topic of a share group's dead letters, for records that are rejected or delivered too often; none when empty.",
   },
   "share.assignment.interval.ms": {
     type: "int",
@@ -225,7 +225,7 @@ const TAGS = "streams.rack.aware.assignment.tags";
  * True if a group setting is available. The others are known and shown but refused, because their feature is missing.
  */
 export function isGroupConfigAvailable(name: string): boolean {
-  return !/^(?:streams|errors\.deadletterqueue)\.|\.assignor\.offload\.enable$/.test(name);
+  return !/^streams\.|\.assignor\.offload\.enable$/.test(name);
 }
 
 /** Validates the settings of a group (`GroupConfig.validate`); undefined if they are valid. */

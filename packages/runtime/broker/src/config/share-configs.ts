@@ -2,6 +2,18 @@ import { configSpecs } from "@samsa/base";
 
 /** Settings of share groups and of their coordinator (`ShareGroupConfig`, `ShareCoordinatorConfig`). */
 export const shareConfigs = configSpecs({
+  "errors.deadletterqueue.auto.create.topics.enable": {
+    type: "boolean",
+    update: "cluster-wide",
+    default: "false",
+    doc: "Creates a missing topic that a share group names for its dead letters.",
+  },
+  "errors.deadletterqueue.topic.name.prefix": {
+    type: "string",
+    update: "cluster-wide",
+    default: "dlq.",
+    doc: "Required prefix of the names of topics for dead letters of share groups; any name when empty.",
+  },
   "group.share.assignment.interval.ms": {
     type: "int",
     update: "cluster-wide",

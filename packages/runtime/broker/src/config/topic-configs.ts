@@ -54,6 +54,11 @@ export const topicConfigs = configSpecs({
     synonyms: ["log.cleaner.delete.retention.ms"],
     doc: "Time that a tombstone is kept after compaction, for consumers that read from the start, in ms.",
   },
+  "errors.deadletterqueue.group.enable": {
+    type: "boolean",
+    default: "false",
+    doc: "Allows share groups to name this topic for their dead letters.",
+  },
   "file.delete.delay.ms": {
     type: "long",
     default: "60000",

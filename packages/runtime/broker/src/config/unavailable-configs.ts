@@ -23,8 +23,6 @@ delegation.token.max.lifetime.ms | long | 604800000 | 1..
 delegation.token.secret.key | password | null
 delete.records.purgatory.purge.interval.requests | int | 1
 early.start.listeners | list | null
-errors.deadletterqueue.auto.create.topics.enable | boolean | false | | cluster-wide
-errors.deadletterqueue.topic.name.prefix | string | dlq. | | cluster-wide
 fetch.purgatory.purge.interval.requests | int | 1000
 follower.fetch.last.tiered.offset.enable | boolean | false | | cluster-wide
 group.consumer.assignor.offload.enable | boolean | true | | cluster-wide

@@ -17,8 +17,8 @@ export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([
   [TRANSACTION_VERSION_FEATURE, { min: 0, max: 2 }],
   [GROUP_VERSION_FEATURE, { min: 0, max: 1 }],
   [ELR_FEATURE, { min: 0, max: 1 }],
-  // Level 2 would enable dead-letter queues.
-  ["share.version", { min: 0, max: 1 }],
+  // Level 2 enables dead letters of share groups (KIP-1191).
+  ["share.version", { min: 0, max: 2 }],
 ]);
 /**
  * Features that Apache Kafka may have finalised in a cluster it formatted. Their records are understood, so such a
@@ -27,7 +27,6 @@ export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([
  */
 export const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
   ...FEATURES,
-  ["share.version", { min: 0, max: 2 }],
   ["streams.version", { min: 0, max: 1 }],
 ]);
 /** `metadata.version` of a new cluster. */

@@ -11,6 +11,7 @@ import { Errors } from "@samsa/protocol";
 import { type GroupConfigs, resetDurationMs } from "../config/group-configs.ts";
 import type { Partition } from "../replica/partition.ts";
 import type { Watcher } from "../replica/readers.ts";
+import type { DeadLetterWriter } from "./dead-letter-writer.ts";
 import type { ShareStateAnswer } from "./share-state-answer.ts";
 import type { ShareStates } from "./share-states.ts";
 
@@ -35,6 +36,9 @@ export interface LiveHost {
   };
   readonly states: ShareStates;
   readonly groupConfigs: (groupId: string) => GroupConfigs;
+  readonly deadLetters: Pick<DeadLetterWriter, "add">;
+  /** True if the cluster has dead letters (`share.version` 2). */
+  readonly hasDeadLetters: () => boolean;
   /** Called when the share partition is fenced: the next request loads a new one. */
   readonly fenced: (live: LiveSharePartition) => void;
 }
@@ -111,11 +115,9 @@ export class LiveSharePartition implements Watcher {
       return this.#fail({ errorCode: code, errorMessage: message });
     }
     this.#stateEpoch = stateEpoch;
+    let state: SharePartition;
     try {
-      this.#state = new SharePartition(() => this.#settings(), {
-        startOffset: start,
-        batches: reachable(stateBatches),
-      });
+      state = new SharePartition(() => this.#settings(), { startOffset: start, batches: reachable(stateBatches) });
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const { code } = Errors.UNKNOWN_SERVER_ERROR;
@@ -123,6 +125,10 @@ export class LiveSharePartition implements Watcher {
       const errorMessage = `Failed to initialize the share partition ${groupId}-${topicId}-${partition}`;
       return this.#fail({ errorCode: code, errorMessage });
     }
+    this.#state = state;
+    const out: SharePartitionEffect[] = [];
+    state.begin(out);
+    this.#perform(state, out);
     this.#wake();
   }
 
@@ -145,6 +151,7 @@ export class LiveSharePartition implements Watcher {
       deliveryCountLimit: configs["share.delivery.count.limit"],
       lockDurationMs: configs["share.record.lock.duration.ms"],
       renewEnabled: configs["share.renew.acknowledge.enable"],
+      deadLetters: this.#host.hasDeadLetters() && configs["errors.deadletterqueue.topic.name"] !== "",
     };
   }
 
@@ -180,6 +187,7 @@ export class LiveSharePartition implements Watcher {
   #perform(state: SharePartition, effects: readonly SharePartitionEffect[]): void {
     for (const effect of effects) {
       if (effect.type === "persist") this.#persist(state, effect);
+      else if (effect.type === "bury") this.#bury(state, effect);
       else if (effect.type === "changed") this.#wake();
       else this.#done(effect);
     }
@@ -201,6 +209,17 @@ export class LiveSharePartition implements Watcher {
       const outcome = clientError(answer);
       state.persisted(this.#host.env.clock.monotonic(), token, outcome, out);
       if (FENCING.has(outcome.errorCode)) this.#fail(outcome);
+      this.#perform(state, out);
+    });
+  }
+
+  /** Writes dead letters; they end even if the share partition is closed meanwhile. */
+  #bury(state: SharePartition, { token, records }: Extract<SharePartitionEffect, { type: "bury" }>): void {
+    const { groupId, topicId, partition } = this.key;
+    const letters = { groupId, topicId, partition, topic: this.partition.topic, ...records };
+    this.#host.deadLetters.add(letters, this.partition, () => {
+      const out: SharePartitionEffect[] = [];
+      state.buried(token, out);
       this.#perform(state, out);
     });
   }

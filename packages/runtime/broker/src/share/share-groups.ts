@@ -8,13 +8,18 @@ import type { Settings } from "../config/settings.ts";
 import type { ShardHost } from "../coordinator/shard-runner.ts";
 import type { Peer } from "../request/request-context.ts";
 import { SHARE_STATE_TOPIC } from "../config/internal-topics.ts";
+import type { ControllerChannel } from "../controller/controller-channel.ts";
 import type { BrokerPeers } from "../peers/broker-peers.ts";
 import type { Topics } from "../replica/topics.ts";
+import { deadLetterView } from "./dead-letter-view.ts";
+import { DeadLetterWriter } from "./dead-letter-writer.ts";
 import { LiveSharePartition, type Outcome } from "./live-share-partition.ts";
 import { type ShareSession, ShareSessions, sharePartitionId } from "./share-sessions.ts";
 import { ShareStates } from "./share-states.ts";
 
 const SHARE_VERSION = "share.version";
+/** Level of the feature that enables dead letters (KIP-1191). */
+const DEAD_LETTER_LEVEL = 2;
 
 /** The parts of a broker that share groups need. */
 interface Host extends ShardHost {
@@ -24,6 +29,7 @@ interface Host extends ShardHost {
   readonly autoTopics: AutoTopicCreation;
   readonly nodeId: BrokerId;
   readonly peers: BrokerPeers;
+  readonly channel: ControllerChannel;
 }
 
 /** A partition of a topic, by topic id. */
@@ -42,6 +48,7 @@ interface CachedConfigs {
 export class ShareGroups {
   readonly sessions: ShareSessions;
   readonly states: ShareStates;
+  readonly deadLetters: DeadLetterWriter;
   readonly #host: Host;
   /** Share partitions by group id, then by topic id and index. */
   readonly #groups = new Map<string, Map<string, LiveSharePartition>>();
@@ -51,11 +58,20 @@ export class ShareGroups {
     this.#host = host;
     this.states = statesOf(host);
     this.sessions = new ShareSessions(() => host.config["group.share.max.share.sessions"]);
+    const { env, tools, peers, channel } = host;
+    const view = deadLetterView(host, groupId => this.configs(groupId));
+    const copiesRecords = (groupId: string) => this.configs(groupId)["errors.deadletterqueue.copy.record.enable"];
+    this.deadLetters = new DeadLetterWriter({ env, tools, peers, channel, view, copiesRecords });
   }
 
-  /** True if the cluster enables share groups (`share.version`). */
+  /** Level of `share.version`. */
+  get #level(): number {
+    return this.#host.topics.image.features.get(SHARE_VERSION) ?? 0;
+  }
+
+  /** True if the cluster enables share groups. */
   get isEnabled(): boolean {
-    return (this.#host.topics.image.features.get(SHARE_VERSION) ?? 0) > 0;
+    return this.#level > 0;
   }
 
   /** Applies a new metadata image. */
@@ -102,6 +118,8 @@ export class ShareGroups {
       env,
       states: this.states,
       groupConfigs: (id: string) => this.configs(id),
+      deadLetters: this.deadLetters,
+      hasDeadLetters: () => this.#level >= DEAD_LETTER_LEVEL,
       fenced: (live: LiveSharePartition) => this.#forget(groupId, live),
     };
     const live = new LiveSharePartition(host, { groupId, topicId, partition: index }, partition);
@@ -175,6 +193,7 @@ export class ShareGroups {
 
   close(): void {
     for (const groupId of [...this.#groups.keys()]) this.#drop(groupId);
+    this.deadLetters.close();
     this.states.close(Errors.NOT_COORDINATOR.code);
   }
 }

@@ -22,7 +22,7 @@ interface TopicCount {
 export class BrokerMetrics {
   readonly #requests = new Map<string, RequestCount>();
   readonly #topics = new Map<string, TopicCount>();
-  readonly #computed: { name: string; help: string; type: MetricFamily["type"]; read: () => number }[] = [];
+  readonly #computed: (Omit<MetricFamily, "samples"> & { readonly read: () => MetricFamily["samples"] })[] = [];
   connectionsOpened = 0;
   connectionsOpen = 0;
 
@@ -62,12 +62,18 @@ export class BrokerMetrics {
 
   /** Registers a gauge; `read` is called at each scrape. */
   gauge(name: string, help: string, read: () => number): void {
-    this.#computed.push({ name, help, type: "gauge", read });
+    this.#computed.push({ name, help, type: "gauge", read: () => [{ labels: {}, value: read() }] });
   }
 
   /** Registers a counter that is kept elsewhere; `read` is called at each scrape. */
   counter(name: string, help: string, read: () => number): void {
-    this.#computed.push({ name, help, type: "counter", read });
+    this.#computed.push({ name, help, type: "counter", read: () => [{ labels: {}, value: read() }] });
+  }
+
+  /** Registers a counter for each value of a label. They are kept elsewhere; `read` is called at each scrape. */
+  counters(name: string, help: string, label: string, read: () => Iterable<readonly [string, number]>): void {
+    const samples = () => Array.from(read(), ([of, value]) => ({ labels: { [label]: of }, value }));
+    this.#computed.push({ name, help, type: "counter", read: samples });
   }
 
   families(): MetricFamily[] {
@@ -102,7 +108,7 @@ export class BrokerMetrics {
       perTopic("bytesin", "Bytes produced.", "bytesIn"),
       perTopic("bytesout", "Bytes fetched.", "bytesOut"),
       single("kafka_server_socket_server_metrics_connection_count", "Connections open.", "gauge", this.connectionsOpen),
-      ...this.#computed.map(({ name, help, type, read }) => single(name, help, type, read())),
+      ...this.#computed.map(({ read, ...family }) => ({ ...family, samples: read() })),
     ];
   }
 }

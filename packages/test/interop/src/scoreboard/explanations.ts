@@ -7,13 +7,6 @@ const NOT_ANNOUNCED =
 /** Accepted failures. Remove an entry when its feature is implemented. */
 export const EXPLANATIONS: readonly Explanation[] = [
   {
-    judge: /kafka-features|Java Admin/,
-    check: /^describe/,
-    reason: /share.{0,2}version/,
-    kind: "later",
-    why: "features are announced with what they stand for: share groups",
-  },
-  {
     judge: /./,
     check: /./,
     reason: NOT_ANNOUNCED,
