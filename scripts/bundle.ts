@@ -33,6 +33,7 @@ await build({
   entryPoints: {
     samsa: join(root, "packages/app/cli/src/main.ts"),
     "judge-worker": join(root, "packages/host/node/src/judge-worker.ts"),
+    "policy-worker": join(root, "packages/host/node/src/policies/policy-worker.ts"),
   },
   outdir: staging,
   outExtension: { ".js": ".mjs" },

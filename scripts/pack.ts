@@ -33,8 +33,11 @@ interface Published {
   readonly bin?: Readonly<Record<string, string>>;
 }
 
-/** Worker thread that lies beside the bundle of every broker. */
-const JUDGE = { "judge-worker": "host/node/src/judge-worker.ts" };
+/** Worker threads that lie beside the bundle of every broker. */
+const WORKERS = {
+  "judge-worker": "host/node/src/judge-worker.ts",
+  "policy-worker": "host/node/src/policies/policy-worker.ts",
+};
 
 const PUBLISHED: readonly Published[] = [
   {
@@ -47,12 +50,12 @@ const PUBLISHED: readonly Published[] = [
   },
   {
     ...{ folder: "app/testkit", node: "20.19", formats: ["esm", "cjs"] },
-    entries: { index: "app/testkit/src/index.ts", main: "app/testkit/src/main.ts", ...JUDGE },
+    entries: { index: "app/testkit/src/index.ts", main: "app/testkit/src/main.ts", ...WORKERS },
     bin: { "samsa-testkit": "main" },
   },
   {
     ...{ folder: "app/cli", node: "24", formats: ["esm"] },
-    entries: { samsa: "app/cli/src/main.ts", ...JUDGE },
+    entries: { samsa: "app/cli/src/main.ts", ...WORKERS },
     bin: { samsa: "samsa" },
   },
 ];

@@ -185,10 +185,21 @@ export interface ConnectOptions {
   readonly tls?: TlsClientOptions | undefined;
 }
 
+/** Options of a listening socket. */
+export interface ListenOptions {
+  /** Connections that may wait to be accepted; 511 by default. */
+  readonly backlog?: number | undefined;
+}
+
 /** TCP, TLS and name resolution. */
 export interface Network {
   /** Listens on a port. Rejects with `NetworkError` (EADDRINUSE, EACCES, …). */
-  listen(host: string, port: number, accept: (connection: Connection) => ConnectionHandler): Promise<Listener>;
+  listen(
+    host: string,
+    port: number,
+    accept: (connection: Connection) => ConnectionHandler,
+    options?: ListenOptions,
+  ): Promise<Listener>;
   /**
    * Opens a connection. Rejects with `NetworkError`: ETIMEDOUT after `timeoutMs` without one, ECONNREFUSED, …; with
    * `TlsError` if it was to be secure and cannot be.

@@ -195,7 +195,10 @@ test("a setting without effect is named: what is not available here, a typo, and
       setting: "log.retention.hour",
       why: "this setting is unknown and has no effect; did you mean log.retention.hours?",
     },
-    { setting: "num.network.threads", why: "this setting of Kafka is not available here and has no effect" },
+    {
+      setting: "num.network.threads",
+      why: "this setting of Kafka has no effect here (Java-only: one event loop does the work of these threads)",
+    },
     { setting: "foo.bar", why: "this setting is unknown and has no effect" },
   ]);
 });

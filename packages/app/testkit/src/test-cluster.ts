@@ -2,7 +2,7 @@ import { type Disk, guard, ignored, type Logger, type Network, VERSION } from "@
 import { formatStorage, type Interception, Node } from "@samsa/broker";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
 import { MemoryDisk, MemoryNetwork } from "@samsa/memory";
-import { nodeEnv } from "@samsa/node";
+import { nodeEnv, nodePolicies } from "@samsa/node";
 import { type ActiveRule, type InterceptionRule, Interceptions } from "./interceptions.ts";
 import { Life } from "./life.ts";
 import { TestClock } from "./test-clock.ts";
@@ -214,6 +214,7 @@ export class TestCluster {
     const node = await Node.start(life.env, {
       settings: this.#settingsOf(machine),
       clusterId: CLUSTER_ID,
+      policies: nodePolicies,
       intercept: request => this.#interceptions.decide(machine.id, request),
       onHalt: reason => machine.logger.error("the broker has ended", { reason }),
     });

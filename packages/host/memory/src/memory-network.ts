@@ -30,8 +30,8 @@ export class MemoryNetwork {
     return {
       hostName: rest.hostName,
       resolve: async name => (isVirtual(name) ? name : rest.resolve(name)),
-      listen: (name, port, accept) =>
-        isVirtual(name) ? this.#listen(name, port, accept) : rest.listen(name, port, accept),
+      listen: (name, port, accept, options) =>
+        isVirtual(name) ? this.#listen(name, port, accept) : rest.listen(name, port, accept, options),
       connect: (name, port, options, open) => {
         if (!isVirtual(name)) return rest.connect(name, port, options, open);
         const isClear = options.tls === undefined;

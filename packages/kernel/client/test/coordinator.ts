@@ -22,6 +22,7 @@ const CONFIG: GroupConfig = {
     assignors: ["uniform", "range"],
     pattern: nodePattern,
     migration: { upgrade: true, downgrade: true },
+    regexRefreshMs: 600_000,
     intervals: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 700, assignmentIntervalMs: 0 }),
   },
 };
@@ -31,6 +32,7 @@ const SHARES = {
   heartbeatIntervalMs: () => 700,
   assignmentIntervalMs: () => 0,
   maxSize: () => 200,
+  initializeRetryMs: 30_000,
 };
 
 /** Fields of a response that it sets; the others are defaults. */

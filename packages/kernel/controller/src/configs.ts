@@ -43,6 +43,7 @@ export function changeConfigs(
   const stored = configsOf(image, resourceType, resourceName);
   const after = new Map(stored);
   const records: MetadataRecord[] = [];
+  const altered = new Map<string, string | null>();
   const put = (name: string, value: string | null) => {
     records.push(metadataRecord("ConfigRecord", 0, { ...resource, name, value }));
     if (value === null) after.delete(name);
@@ -59,7 +60,10 @@ export function changeConfigs(
       return refusal("INVALID_CONFIG", `The configuration value cannot be added because ${why}`);
     }
     // Write unchanged values of brokers too: they make a broker read its files of secrets again.
-    if (value !== current || resourceType === RESOURCE_TYPE.broker) put(name, value);
+    if (value === current && resourceType !== RESOURCE_TYPE.broker) continue;
+    put(name, value);
+    // A policy does not see what AlterConfigs deletes because it does not name it.
+    altered.set(name, value);
   }
   for (const name of options.dropped ?? []) {
     const forbidden = minIsrFault(image, resource, name, null);
@@ -68,8 +72,29 @@ export function changeConfigs(
   }
   const fault = nameFault(resource) ?? valuesFault(context, resource, after);
   if (fault !== undefined) return fault;
-  const missing = options.isNew === true ? undefined : absenceFault(image, resource);
-  return missing ?? { records: [...records, ...clearedElr(image, resource, records)] };
+  const isNew = options.isNew === true;
+  const missing = isNew ? undefined : absenceFault(image, resource);
+  // The settings of a new topic without any are no alteration.
+  const refused = missing ?? (isNew && changes.size === 0 ? undefined : policyFault(context, resource, altered));
+  return refused ?? { records: [...records, ...clearedElr(image, resource, records)] };
+}
+
+/** Names of the types of resources in Kafka (`ConfigResource.Type`), which policies see. */
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  [RESOURCE_TYPE.topic]: "TOPIC",
+  [RESOURCE_TYPE.broker]: "BROKER",
+  [RESOURCE_TYPE.clientMetrics]: "CLIENT_METRICS",
+  [RESOURCE_TYPE.group]: "GROUP",
+};
+
+function policyFault(
+  { draw }: DecisionContext,
+  { resourceType, resourceName: name }: Resource,
+  altered: ReadonlyMap<string, string | null>,
+): Refusal | undefined {
+  const resource = { type: TYPE_NAMES[resourceType] ?? "UNKNOWN", name };
+  const fault = draw.judge({ policy: "alterConfig", request: { resource, configs: Object.fromEntries(altered) } });
+  return fault && refusal(fault.error, fault.message);
 }
 
 function changed(

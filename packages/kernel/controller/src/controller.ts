@@ -112,11 +112,20 @@ export class Controller<Waiter> {
     request: ControllerRequests[N]["request"],
     draw: Draw,
   ): Decision<ControllerRequests[N]["reply"]> {
+    return this.#noted(this.consider(name, request, draw), draw);
+  }
+
+  /** Returns what `decide` would, for a caller that may drop it. */
+  consider<N extends keyof ControllerRequests>(
+    name: N,
+    request: ControllerRequests[N]["request"],
+    draw: Draw,
+  ): Decision<ControllerRequests[N]["reply"]> {
     const decider = DECIDERS[name] as (
       context: DecisionContext,
       request: ControllerRequests[N]["request"],
     ) => Decision<ControllerRequests[N]["reply"]>;
-    return this.#noted(decider(this.#context(this.#speculative, draw), request), draw);
+    return decider(this.#context(this.#speculative, draw), request);
   }
 
   #noted<D extends Decision<unknown> | undefined>(decision: D, { now }: Draw): D {

@@ -3,7 +3,7 @@ import type { BrokerImage, MetadataImage } from "@samsa/metadata";
 import { type CreateTopicsResponse, type ErrorName, Errors, type MetadataRecord } from "@samsa/protocol";
 import type { BrokerPartitions } from "./broker-partitions.ts";
 import type { BrokerSessions } from "./broker-sessions.ts";
-import type { ConfigRules } from "./config-rules.ts";
+import type { ConfigRules, PolicyRequest, PolicyVerdict } from "./rules.ts";
 
 /** Records to append, all or none, and the reply to send once they are committed. */
 export interface Decision<Reply> {
@@ -79,6 +79,8 @@ export interface Draw {
   readonly now: number;
   /** Charges created or deleted partitions to the client's mutation quota (KIP-599); false: the quota is exceeded. */
   mutate(partitions: number): boolean;
+  /** Answer of a policy of the cluster. */
+  judge(question: PolicyRequest): PolicyVerdict;
 }
 
 export interface DecisionContext {

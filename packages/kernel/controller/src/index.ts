@@ -1,7 +1,15 @@
 export { bootstrapFault, bootstrapRecords, type BootstrapOptions, kraftRefusal, kraftUpgrade } from "./features.ts";
-export type { ConfigFault, ConfigRules } from "./config-rules.ts";
 export { Controller, type ControllerRequests } from "./controller.ts";
 export type { ControllerSettings, Decision, Draw, FeatureRange, ReplicationRules } from "./decision.ts";
+export {
+  type ConfigAlteration,
+  type ConfigFault,
+  type ConfigRules,
+  JUDGED_APIS,
+  type PolicyRequest,
+  type PolicyVerdict,
+  type TopicCreation,
+} from "./rules.ts";
 export type { PeriodicDecision } from "./periodic.ts";
 export { listPartitionReassignments } from "./reassignments.ts";
 export { placeReplicas } from "./placement.ts";

@@ -20,6 +20,7 @@ import {
 } from "@samsa/protocol";
 import { changeConfigs, SET } from "./configs.ts";
 import { type Decision, type DecisionContext, duplicates, isRefusal, type Refusal, refusal } from "./decision.ts";
+import type { TopicCreation } from "./rules.ts";
 import { assignmentFault, newPartition, placeReplicas } from "./placement.ts";
 import { topicNameFault } from "./topic-names.ts";
 
@@ -89,6 +90,8 @@ function createTopic(context: DecisionContext, topic: NewTopic): Decision<Create
   if (isRefusal(configs)) return configs;
   const partitions = topic.assignments.length > 0 ? assigned(image, topic) : placed(context, topic);
   if (isRefusal(partitions)) return partitions;
+  const fault = draw.judge({ policy: "createTopic", request: creationOf(context, topic) });
+  if (fault !== undefined) return refusal(fault.error, fault.message);
   if (!draw.mutate(partitions.length)) return refusal("THROTTLING_QUOTA_EXCEEDED");
   const topicId = draw.uuid();
   const records: MetadataRecord[] = [
@@ -109,6 +112,21 @@ function createTopic(context: DecisionContext, topic: NewTopic): Decision<Create
       replicationFactor: entryAt(partitions, 0).replicas.length,
       configs: settings.describeTopic(overrides),
     },
+  };
+}
+
+/** The topic as a policy sees it. */
+function creationOf({ settings }: DecisionContext, topic: NewTopic): TopicCreation {
+  const { name, assignments, numPartitions, replicationFactor } = topic;
+  const isAssigned = assignments.length > 0;
+  return {
+    topic: name,
+    numPartitions: isAssigned ? null : numPartitions === -1 ? settings.numPartitions : numPartitions,
+    replicationFactor: isAssigned ? null : replicationFactor === -1 ? settings.replicationFactor : replicationFactor,
+    replicasAssignments: isAssigned
+      ? Object.fromEntries(assignments.map(({ partitionIndex, brokerIds }) => [partitionIndex, brokerIds]))
+      : null,
+    configs: Object.fromEntries(topic.configs.map(({ name: setting, value }) => [setting, value ?? ""])),
   };
 }
 

@@ -68,6 +68,7 @@ class Fixture {
       nextOffset: this.offset,
       now: this.now,
       mutate: () => true,
+      judge: () => undefined,
     };
     const { records, reply } = this.controller.decide(name, request, draw);
     this.append(records);

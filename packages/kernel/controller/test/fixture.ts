@@ -70,12 +70,14 @@ export class Fixture {
   /** Monotonic time. */
   now = 0;
   mutate: Draw["mutate"] = () => true;
+  judge: Draw["judge"] = () => undefined;
   readonly draw = (): Draw => ({
     uuid: () => id(++this.#ids),
     below: limit => this.#ids++ % limit,
     nextOffset: this.log.length,
     now: this.now,
     mutate: partitions => this.mutate(partitions),
+    judge: question => this.judge(question),
   });
 
   append(records: readonly MetadataRecord[]): void {

@@ -153,6 +153,7 @@ export class ModelCluster {
       nextOffset: this.#end,
       now: this.#now,
       mutate: () => true,
+      judge: () => undefined,
     };
   }
 

@@ -55,6 +55,7 @@ describe("speculation", () => {
           nextOffset: log.length,
           now: 0,
           mutate: () => true,
+          judge: () => undefined,
         });
         /** Waiters that no call has returned yet. */
         const waiting = new Set<Waiter>();

@@ -30,6 +30,7 @@ export const config: GroupConfig = {
     assignors: ["uniform", "range"],
     pattern: nodePattern,
     migration: { upgrade: true, downgrade: true },
+    regexRefreshMs: 600_000,
     intervals: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 1000 }),
   },
 };
@@ -39,6 +40,7 @@ export const noShares = {
   heartbeatIntervalMs: () => 5000,
   assignmentIntervalMs: () => 0,
   maxSize: () => 200,
+  initializeRetryMs: 30_000,
   topic: () => undefined,
 };
 

@@ -103,7 +103,7 @@ export class TxnBench {
     return reply as ProducerReply;
   }
 
-  init(id = "x", expected?: { id: bigint; epoch: number }, timeoutMs = 1000): ProducerReply {
+  init(id = "x", expected?: { id: bigint; epoch: number }, timeoutMs: number | "ENDLESS" = 1000): ProducerReply {
     return this.ask({ type: "init", transactionalId: id, timeoutMs, expected });
   }
 

@@ -340,6 +340,20 @@ describe("time", () => {
     expect(bench.stateOf()).toBe("CompleteAbort");
   });
 
+  test("a transaction that another system ends (KIP-939) never lasts too long, over a restart either", () => {
+    const bench = new TxnBench();
+    const producer = bench.init("x", undefined, "ENDLESS");
+    bench.add(producer, ["t-0"]);
+    bench.pass(3_000_000_000);
+    bench.abortTimedOut();
+    bench.reload();
+    bench.pass(3_000_000_000);
+    bench.abortTimedOut();
+    expect(bench.shard.view("x")).toMatchObject({ state: "Ongoing", timeoutMs: 2_147_483_647 });
+    expect(bench.end(producer, true).errorCode).toBe(0);
+    expect(bench.stateOf()).toBe("CompleteCommit");
+  });
+
   test("a timeout at the last epoch takes another id", () => {
     const bench = new TxnBench();
     bench.add(aged(bench, LAST_EPOCH), ["t-0"]);

@@ -1,4 +1,4 @@
-import type { ApiNameOn } from "@samsa/protocol";
+import { type ApiNameOn, Apis } from "@samsa/protocol";
 import { alterReplicaLogDirs } from "./api/cluster/alter-replica-log-dirs.ts";
 import { apiVersions } from "./api/cluster/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/configs/alter-configs.ts";
@@ -185,8 +185,16 @@ const TELEMETRY_APIS: readonly ServedApi[] = [
   serve("PushTelemetry", pushTelemetry),
 ];
 
-/** APIs that broker listeners serve, by key; `telemetry`: clients may push their metrics. */
-export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
+/** Choice of the APIs of a broker. */
+interface ServedOptions {
+  /** Clients may push their metrics. */
+  readonly telemetry: boolean;
+  /** Serves versions that Kafka has not released, too (`unstable.api.versions.enable`). */
+  readonly unstable?: boolean;
+}
+
+/** APIs that broker listeners serve, by key. */
+export function servedApis({ telemetry, unstable = false }: ServedOptions): ReadonlyMap<number, ServedApi> {
   const rows = telemetry ? [...BROKER_APIS, ...TELEMETRY_APIS] : BROKER_APIS;
-  return apisOn("broker", rows);
+  return apisOn("broker", unstable ? rows.map(row => ({ ...row, last: Apis[row.name].last })) : rows);
 }

@@ -5,7 +5,7 @@ import { BatchJudge, type Tools } from "@samsa/records";
 import { LogCleaner, type LogDirs } from "@samsa/storage";
 import { servedApis } from "./apis.ts";
 import type { BrokerConfig } from "./config/configs.ts";
-import { cleanerSettings, type Settings } from "./config/settings.ts";
+import { cleanerSettings, codecOf, type Settings } from "./config/settings.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
 import { groupConfig } from "./config/group-limits.ts";
 import { Groups } from "./coordinator/groups.ts";
@@ -42,6 +42,7 @@ import { Replication } from "./replica/replication.ts";
 import { Topics } from "./replica/topics.ts";
 import { ShareGroups } from "./share/share-groups.ts";
 import type { SharedParts } from "./shared-parts.ts";
+import { backlogOf } from "./config/server-configs.ts";
 import type { Turn } from "./turn/turn.ts";
 
 export interface BrokerRoleOptions {
@@ -139,7 +140,7 @@ export class BrokerRole {
     const maxBytes = config["telemetry.max.bytes"];
     const sink = options.telemetry;
     this.telemetry = sink === undefined ? undefined : new ClientTelemetry({ env, sink, maxBytes });
-    this.#apis = servedApis({ telemetry: sink !== undefined });
+    this.#apis = servedApis({ telemetry: sink !== undefined, unstable: config["unstable.api.versions.enable"] });
     const metadataOffset = (): number => loader.image.provenance.offset;
     this.#lifecycle = new BrokerLifecycle({
       env,
@@ -187,8 +188,7 @@ export class BrokerRole {
       EMPTY_IMAGE,
     );
     this.loads = new LoadQueue(env, options.loadBytes ?? LOAD_BYTES);
-    const requestTimeoutMs = (): number => this.config["request.timeout.ms"];
-    this.peers = new BrokerPeers({ env, nodeId, software, endpointOf, requestTimeoutMs });
+    this.peers = new BrokerPeers({ env, nodeId, software, endpointOf, config: () => this.config });
     this.shares = new ShareGroups(this);
     this.groups = this.#newGroups();
     this.transactions = new Transactions(transactionHost(this), this.topics);
@@ -204,6 +204,7 @@ export class BrokerRole {
         loads,
         loadBytes: config["offsets.load.buffer.size"],
         writeTimeoutMs: config["offsets.commit.timeout.ms"],
+        compression: codecOf(config["offsets.topic.compression.codec"]),
         config: groupConfig(this),
         newId: () => this.#newId(),
         shareGroups: shares.membership,
@@ -226,6 +227,8 @@ export class BrokerRole {
       config: () => this.config,
       heldBytes,
       apis: this.#apis,
+      backlog: backlogOf(this.settings.file, this.config),
+      protectedListener: this.#interBrokerListener,
       requests: intercept === undefined ? requests : new InterceptedRequests(env, requests, intercept),
       disconnected: peer => {
         this.telemetry?.disconnected(peer);
@@ -312,7 +315,8 @@ export class BrokerRole {
       this.#server.closeStalled();
       this.telemetry?.expire();
     });
-    this.#tasks.every("retention", config["log.retention.check.interval.ms"], () => retain(this));
+    const firstMs = config["log.initial.task.delay.ms"];
+    this.#tasks.every("retention", config["log.retention.check.interval.ms"], () => retain(this), firstMs);
     const sweepMs = this.replication.lagMs / 2;
     this.#tasks.every("replicas in sync", sweepMs, () => this.replication.sweep(this.topics.all()));
     this.#tasks.every("producers", config["producer.id.expiration.check.interval.ms"], () => expireProducers(this));

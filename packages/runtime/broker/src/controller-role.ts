@@ -1,10 +1,12 @@
 import type { AnyConfigSpec, BrokerId } from "@samsa/base";
 import { bootstrapRecords, type ControllerSettings, type ReplicationRules } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
+import { MAX_METADATA_BATCH } from "@samsa/quorum";
 import type { Endpoint, ListenerPlan } from "./config/listeners.ts";
 import { addControllerGauges, ElectionCounts } from "./controller/controller-gauges.ts";
 import { BrokerWatch } from "./controller/broker-watch.ts";
 import { ControllerRequests, LISTENER_APIS } from "./controller/controller-requests.ts";
+import type { Policies } from "./controller/policies.ts";
 import type { ControllerRow } from "./controller/controller-row.ts";
 import { LocalController } from "./controller/local-controller.ts";
 import { SocketServer } from "./network/socket-server.ts";
@@ -12,6 +14,7 @@ import { announced, type AnnouncedApi } from "./request/api-row.ts";
 import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
+import { backlogOf } from "./config/server-configs.ts";
 import type { Turn } from "./turn/turn.ts";
 import { configRules, type Settings, SOURCE } from "./config/settings.ts";
 import { topicConfigs } from "./config/topic-configs.ts";
@@ -27,6 +30,7 @@ export interface ControllerRoleOptions {
   readonly turn: Turn;
   readonly plan: ListenerPlan;
   readonly authorizer: Authorizer | undefined;
+  readonly policies: Policies | undefined;
   /** Called when the controller has failed and decides nothing any more. */
   readonly onFailure: () => void;
 }
@@ -72,7 +76,16 @@ export class ControllerRole {
     const { env, nodeId, clusterId, incarnationId, settings, config, quotas, quorum, loader, buffers } = shared;
     this.#tasks = new PeriodicTasks(env);
     this.#controller = new QuorumController(
-      { env, log: quorum, onFailure: options.onFailure },
+      {
+        env,
+        log: quorum,
+        onFailure: options.onFailure,
+        policies: options.policies,
+        windows: { ms: config["metrics.sample.window.ms"], count: config["metrics.num.samples"] },
+        slowMs: config["controller.performance.always.log.threshold.ms"],
+        // Larger batches could not be read.
+        maxBatchBytes: Math.min(config["internal.metadata.max.batch.size.in.bytes"], MAX_METADATA_BATCH),
+      },
       {
         clusterId,
         numPartitions: config["num.partitions"],
@@ -111,6 +124,8 @@ export class ControllerRole {
       buffers,
       config: () => config,
       heldBytes: HELD_BYTES,
+      backlog: backlogOf(settings.file, config),
+      protectedListener: undefined,
       apis: LISTENER_APIS,
       requests: new ControllerRequests(parts, options.authorizer ?? ALLOW_ALL, this.#watch),
       disconnected: peer => this.#watch.disconnected(peer),
@@ -132,6 +147,9 @@ export class ControllerRole {
   enable(): void {
     const { config } = this.#shared;
     this.#server.enable();
+    this.#tasks.every("decision times", config["controller.performance.sample.period.ms"], () => {
+      if (this.#controller.isActive) this.#controller.times.report();
+    });
     this.#tasks.every("stalled connections", STALLED_MS, () => this.#server.closeStalled());
     this.#tasks.every("idle", Math.max(1000, config["connections.max.idle.ms"] / 10), () => this.#server.closeIdle());
   }

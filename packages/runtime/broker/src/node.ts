@@ -9,6 +9,7 @@ import {
   nearestNumber,
   parseConfig,
   randomUuid,
+  type Timer,
 } from "@samsa/base";
 import { EMPTY_IMAGE } from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";
@@ -19,6 +20,7 @@ import { parseEndpoints } from "@samsa/wire";
 import { BrokerRole, type BrokerRoleOptions } from "./broker-role.ts";
 import { checkBrokerConfigs, namedAnew } from "./config/config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
+import { setupTimes } from "./config/server-configs.ts";
 import { checkProtection } from "./config/protection.ts";
 import { checkRoles } from "./config/roles.ts";
 import { cordonFault, logConfig, Settings } from "./config/settings.ts";
@@ -39,6 +41,7 @@ import type { MetricFamily } from "./turn/metrics.ts";
 import type { SharedParts } from "./shared-parts.ts";
 import { addQuorumGauges } from "./quorum/quorum-gauges.ts";
 import { Turn } from "./turn/turn.ts";
+import { hasPolicies, Policies, type PolicyLoader, warnOfPolicies } from "./controller/policies.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
 import { NodeToControllerChannel } from "./controller/node-to-controller-channel.ts";
 
@@ -56,6 +59,8 @@ export interface NodeOptions extends BrokerRoleOptions {
   readonly tailBytes?: number;
   /** Pool of memory for requests and reads. */
   readonly buffers?: BufferPool;
+  /** Loads the policies that the settings of a controller name; without it such settings are refused. */
+  readonly policies?: PolicyLoader;
 }
 
 const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
@@ -65,6 +70,17 @@ const FORWARDING_MS = 60_000;
 const REGISTRATION_MS = 5000;
 /** Interval of snapshots and trimming of the metadata log (`KafkaRaftClient`). */
 const METADATA_MS = 60_000;
+/** Interval at which trimmed segments are removed and checkpoints written. */
+const TICK_MS = 1000;
+/** Longest time that a timer can have, in ms: longer limits are none. */
+const LONGEST_TIMER_MS = 2147483647;
+
+/** Settings that are valid, and the policies that they name. */
+interface Checked {
+  readonly given: ReadonlyMap<string, string>;
+  readonly config: BrokerConfig;
+  readonly policies: Policies | undefined;
+}
 
 /**
  * A node with the roles of broker and controller (`KafkaRaftServer`): builds both over the parts that they share, and
@@ -75,6 +91,7 @@ export class Node {
   readonly #turn: Turn;
   readonly #plan: NodeListeners;
   readonly #options: NodeOptions;
+  readonly #policies: Policies | undefined;
   readonly #tasks: PeriodicTasks;
   readonly #snapshots: SnapshotGenerator;
   /** Undefined until this node leads the quorum. */
@@ -92,13 +109,9 @@ export class Node {
   #handedOver: Promise<void> | undefined;
 
   /** Opens the log directories and reads them. Throws `ConfigError`, `LogDirError` or `DiskError`. */
-  private constructor(env: Env, options: NodeOptions) {
+  private constructor(env: Env, options: NodeOptions, { given, config, policies }: Checked) {
     this.#options = options;
-    const given = namedAnew(options.settings);
-    checkBrokerConfigs(given.keys(), name => given.get(name));
-    const config = parseConfig(brokerConfigs, name => given.get(name));
-    checkProtection(given);
-    checkRoles(config);
+    this.#policies = policies;
     const settings = new Settings(config["node.id"], given);
     // Report faults of the listener settings before anything is done.
     this.#plan = planListeners(listenerSettings(config, env.network.hostName));
@@ -126,7 +139,14 @@ export class Node {
 
   /** Starts a node; resolves once it serves. Rejects with an error whose message tells a user what to do. */
   static async start(env: Env, options: NodeOptions): Promise<Node> {
-    const node = new Node(env, options);
+    const given = namedAnew(options.settings);
+    checkBrokerConfigs(given.keys(), name => given.get(name));
+    const config = parseConfig(brokerConfigs, name => given.get(name));
+    checkProtection(given);
+    checkRoles(config);
+    // Load policies before anything is written: a node without those that it should have does not start.
+    const policies = hasPolicies(config) ? await Policies.load(env, config, given, options.policies) : undefined;
+    const node = await Node.#opened(env, options, { given, config, policies });
     try {
       await node.#start();
       return node;
@@ -136,19 +156,45 @@ export class Node {
     }
   }
 
+  static async #opened(env: Env, options: NodeOptions, checked: Checked): Promise<Node> {
+    try {
+      return new Node(env, options, checked);
+    } catch (error) {
+      await checked.policies?.close();
+      throw error;
+    }
+  }
+
   async #start(): Promise<void> {
     const { quorum, loader } = this.shared;
     quorum.load();
     loader.publish();
-    await new Promise<void>((resolve, reject) => {
-      this.#abort = reject;
-      this.#startRoles().then(resolve, reject);
-    });
+    const limit = this.#limitStart();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#abort = reject;
+        this.#startRoles().then(resolve, reject);
+      });
+    } finally {
+      limit?.cancel();
+    }
     this.#tasks.every("metadata", METADATA_MS, () => this.maintainMetadata());
+    // A broker looks after the directories itself.
+    if (this.#broker === undefined) {
+      this.#tasks.every("tick", TICK_MS, () => this.dirs.tick(this.env.clock.monotonic()));
+    }
     const fate = this.#fate();
     if (fate !== undefined) throw new LogDirError(`the broker cannot start: ${fate}`);
     this.#broker?.startCleaner();
     this.#isStarted = true;
+  }
+
+  /** Fails a start that takes too long (`server.max.startup.time.ms`). */
+  #limitStart(): Timer | undefined {
+    const ms = this.shared.config["server.max.startup.time.ms"];
+    if (ms > LONGEST_TIMER_MS) return undefined;
+    const why = `the start has taken longer than ${ms} ms (server.max.startup.time.ms)`;
+    return this.env.timers.after(ms, () => this.#abort(new Error(why)));
   }
 
   async #startRoles(): Promise<void> {
@@ -160,11 +206,12 @@ export class Node {
         turn: this.#turn,
         plan: this.#plan.controller,
         authorizer: this.#options.authorizer,
+        policies: this.#policies,
         onFailure: () => this.#offline(),
       });
       endpoints = await this.#controller.bind();
       if (endpoints.length === 0) this.#checkAlone();
-    }
+    } else warnOfPolicies(this.env.logger, config);
     quorum.start(endpoints);
     this.#controller?.enable();
     loader.install([this.#snapshots]);
@@ -293,8 +340,12 @@ export class Node {
       },
       buffers,
       ...(tailBytes === undefined ? {} : { tailBytes }),
-      checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
-      watermarkIntervalMs: config["replica.high.watermark.checkpoint.interval.ms"],
+      checkpoints: {
+        checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
+        firstCheckpointMs: config["log.initial.task.delay.ms"],
+        startIntervalMs: config["log.flush.start.offset.checkpoint.interval.ms"],
+        watermarkIntervalMs: config["replica.high.watermark.checkpoint.interval.ms"],
+      },
       onOffline: () => this.#offline(),
     });
   }
@@ -420,6 +471,7 @@ export class Node {
     await this.handOver();
     for (const channel of this.#channels) channel.close();
     await this.#controller?.close();
+    await this.#policies?.close();
     // The quorum elects another leader without delay: nobody decides until then.
     await quorum.close();
     await this.#controller?.drain();
@@ -441,7 +493,11 @@ function hasPeers(config: BrokerConfig): boolean {
 }
 
 function segmentsOf(config: BrokerConfig) {
-  return { segmentBytes: config["metadata.log.segment.bytes"], segmentMs: config["metadata.log.segment.ms"] };
+  return {
+    segmentBytes: config["internal.metadata.log.segment.bytes"] ?? config["metadata.log.segment.bytes"],
+    segmentMs: config["metadata.log.segment.ms"],
+    fileDeleteDelayMs: config["internal.metadata.delete.delay.millis"],
+  };
 }
 
 /** Settings `controller.quorum.*`. */
@@ -455,5 +511,6 @@ function quorumSettings(config: BrokerConfig): QuorumSettings {
     retryBackoffMs: config["controller.quorum.retry.backoff.ms"],
     fetchMaxBytes: config["controller.quorum.fetch.max.bytes"],
     fetchSnapshotMaxBytes: config["controller.quorum.fetch.snapshot.max.bytes"],
+    ...setupTimes(config, config["controller.quorum.request.timeout.ms"]),
   };
 }

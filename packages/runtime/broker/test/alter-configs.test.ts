@@ -105,7 +105,7 @@ describe("settings that have no effect", () => {
     ["1", "num.io.threads", "9"],
     ["1", "num.recovery.threads.per.data.dir", "4"],
     ["", "background.threads", "11"],
-    ["", "max.connection.creation.rate", "10"],
+    ["", "num.network.threads", "4"],
     ["1", "my.plugin.setting", "x"],
     ["1", "listener.name.plaintext.ssl.keystore.location", "/x"],
     ["", "listener.name.plaintext.num.network.threads", "4"],

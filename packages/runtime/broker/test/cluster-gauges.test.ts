@@ -71,7 +71,7 @@ test("elections of replicas that were not in sync are counted", () => {
 });
 
 test("latencies are those of the last minute", () => {
-  const window = new LatencyWindow();
+  const window = new LatencyWindow({ ms: 30_000, count: 2 });
   expect([window.average(0), window.maximum(0)]).toEqual([NaN, NaN]);
   window.add(0, 10);
   window.add(20_000, 30);

@@ -56,7 +56,11 @@ function countingDisk(real: Disk): Disk {
 beforeAll(async () => {
   const { clock, random, disk } = nodeEnv({ logger: SILENT });
   broker = await TestBroker.start(
-    { "log.retention.check.interval.ms": "10", "producer.id.expiration.check.interval.ms": "10" },
+    {
+      "log.retention.check.interval.ms": "10",
+      "log.initial.task.delay.ms": "10",
+      "producer.id.expiration.check.interval.ms": "10",
+    },
     undefined,
     {
       clock: { now: () => now, monotonic: () => clock.monotonic() + ahead },

@@ -11,7 +11,7 @@ import { groupConfigs, isGroupConfigAvailable } from "../src/config/group-config
 import { type ListenerSettings, planListeners } from "../src/config/listeners.ts";
 import { Settings } from "../src/config/settings.ts";
 import { topicConfigs } from "../src/config/topic-configs.ts";
-import { unavailableBrokerConfigs } from "../src/config/unavailable-configs.ts";
+import { unavailableBrokerConfigs, whyUnavailable } from "../src/config/unavailable-configs.ts";
 
 function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
   const rows = Object.entries(specs)
@@ -42,14 +42,22 @@ const UNAVAILABLE_TOPIC_SETTINGS = [
 ];
 
 function listed(names: readonly string[]): string {
-  return names.map(name => `- \`${name}\``).join("\n");
+  const rows = names.map(name => `| \`${name}\` | ${whyUnavailable(name)} |`);
+  return ["| setting | why it has no effect |", "|---|---|", ...rows].join("\n");
 }
+
+test("a reason says why a setting has no effect", () => {
+  const groups = Object.keys(groupConfigs).filter(name => !isGroupConfigAvailable(name));
+  const names = [...UNAVAILABLE_TOPIC_SETTINGS, ...groups, ...Object.keys(unavailableBrokerConfigs)];
+  expect(names.filter(name => whyUnavailable(name) === undefined)).toEqual([]);
+});
 
 test("docs/settings.md is what the declarations say", async () => {
   const page = [
     "# Settings",
     "",
-    "All settings of Apache Kafka 4.4: first those that have an effect, then the names of those that are not available yet.",
+    "All settings of Apache Kafka 4.4: first those that have an effect, then those that have none, with the reason: a feature",
+    "that is missing, or machinery of Java that there is not here.",
     "",
     "- A settings file may contain a setting that is not available; a warning names it.",
     "- Values are validated as in Kafka, including those of settings that are not available.",
@@ -75,15 +83,15 @@ test("docs/settings.md is what the declarations say", async () => {
     "",
     table(clientMetricsConfigs),
     "",
-    "## Not yet available: topic",
+    "## Without effect: topic",
     "",
     listed(UNAVAILABLE_TOPIC_SETTINGS),
     "",
-    "## Not yet available: group",
+    "## Without effect: group",
     "",
     listed(Object.keys(groupConfigs).filter(name => !isGroupConfigAvailable(name))),
     "",
-    "## Not yet available: broker",
+    "## Without effect: broker",
     "",
     listed(Object.keys(unavailableBrokerConfigs).sort()),
     "",

@@ -20,7 +20,7 @@ function planted(): never {
 let broker: TestBroker;
 let wire: RawConnection;
 beforeEach(async () => {
-  broker = await TestBroker.start({ "log.retention.check.interval.ms": "20" });
+  broker = await TestBroker.start({ "log.retention.check.interval.ms": "20", "log.initial.task.delay.ms": "20" });
   wire = await broker.connect();
   const topics = ["t", "u"].map(name => ({
     name,

@@ -13,6 +13,9 @@ const MAX_RECONNECT_BACKOFF_MS = 500;
 export interface QuorumSettings extends RaftTimes {
   readonly fetchMaxBytes: number;
   readonly fetchSnapshotMaxBytes: number;
+  /** Longest time to connect, in ms, within `requestTimeoutMs`. */
+  readonly setupTimeoutMs: number;
+  readonly maxSetupTimeoutMs: number;
 }
 
 interface NetworkOptions {
@@ -44,13 +47,13 @@ export class RaftNetwork {
     this.#options = options;
     this.#voters = voters;
     const { nodeId, software, settings } = options;
-    const { requestTimeoutMs, fetchMaxBytes, fetchSnapshotMaxBytes } = settings;
+    const { requestTimeoutMs, setupTimeoutMs, maxSetupTimeoutMs, fetchMaxBytes, fetchSnapshotMaxBytes } = settings;
     this.#channel = new RaftChannel(env, {
       clientId: `raft-client-${nodeId}`,
       software,
       requestTimeoutMs,
-      setupTimeoutMs: requestTimeoutMs,
-      maxSetupTimeoutMs: requestTimeoutMs,
+      setupTimeoutMs,
+      maxSetupTimeoutMs,
       maxReconnectBackoffMs: MAX_RECONNECT_BACKOFF_MS,
       maxResponseBytes: Math.max(fetchMaxBytes, fetchSnapshotMaxBytes) + RESPONSE_OVERHEAD,
     });

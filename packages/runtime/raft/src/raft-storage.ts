@@ -28,8 +28,16 @@ const READ_BYTES = 4 * 1024 * 1024;
 const STATE_FILE = "quorum-state";
 const NOBODY = -1;
 
+/** Segments of the metadata log; times are in ms. */
+interface Segments {
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  /** Time after which a trimmed segment is deleted; a minute by default. */
+  readonly fileDeleteDelayMs?: number;
+}
+
 /** Settings of the metadata log. It is flushed by its replica, and trimmed below snapshots instead of by age. */
-export function metadataLogConfig(segments: { readonly segmentBytes: number; readonly segmentMs: number }): LogConfig {
+export function metadataLogConfig(segments: Segments): LogConfig {
   return { ...KEEP_ALL, ...segments, maxMessageBytes: MAX_METADATA_BATCH };
 }
 

@@ -9,4 +9,6 @@ export const SETTINGS: QuorumSettings = {
   retryBackoffMs: 20,
   fetchMaxBytes: 1024 * 1024,
   fetchSnapshotMaxBytes: 1024 * 1024,
+  setupTimeoutMs: 2000,
+  maxSetupTimeoutMs: 2000,
 };

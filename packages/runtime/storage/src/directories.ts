@@ -11,6 +11,7 @@ import {
 } from "@samsa/base";
 import type { LogConfig } from "@samsa/log";
 import { type LogDir, LogDirError, META, openLogDir } from "./directory.ts";
+import type { CheckpointTimes } from "./shared-run.ts";
 import { adviceOf, readWhole } from "./files.ts";
 import type { PartitionLog } from "./log.ts";
 import { META_VERSIONS, readMetaProperties } from "./properties.ts";
@@ -37,10 +38,8 @@ export interface LogDirsOptions {
   readonly tailBytes?: number;
   /** Pool of read buffers; a new one by default. */
   readonly buffers?: BufferPool;
-  /** Milliseconds between writes of the checkpoints; one minute by default. */
-  readonly checkpointIntervalMs?: number;
-  /** Milliseconds between writes of high watermarks that have moved; five seconds by default. */
-  readonly watermarkIntervalMs?: number;
+  /** Times of checkpoints; those of `LogDirOptions` by default. */
+  readonly checkpoints?: CheckpointTimes;
   /** Called once for each directory whose disk fails. */
   readonly onOffline?: (path: string, error: DiskError) => void;
 }
@@ -161,7 +160,7 @@ export class LogDirs {
 
   private open(path: string, buffers: BufferPool): LogDir | undefined {
     if (this.failures.has(path)) return undefined;
-    const { nodeId, configOf, checkpointIntervalMs, watermarkIntervalMs, tailBytes } = this.options;
+    const { nodeId, configOf, checkpoints, tailBytes } = this.options;
     try {
       return openLogDir(this.env, path, {
         nodeId,
@@ -169,8 +168,7 @@ export class LogDirs {
         configOf,
         buffers,
         tailBytes: Math.floor((tailBytes ?? TAIL_BYTES) / this.allPaths().size),
-        ...(checkpointIntervalMs === undefined ? {} : { checkpointIntervalMs }),
-        ...(watermarkIntervalMs === undefined ? {} : { watermarkIntervalMs }),
+        ...checkpoints,
         onOffline: (_dir, error) => this.failed(path, error),
       });
     } catch (error) {

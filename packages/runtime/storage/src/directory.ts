@@ -17,12 +17,12 @@ import { PartitionLog } from "./log.ts";
 import { paced } from "./paced.ts";
 import { brokerEpochIn, type MetaProperties, readMetaProperties, writeMetaProperties } from "./properties.ts";
 import { loadState } from "./recovery.ts";
-import { SharedRun } from "./shared-run.ts";
+import { type CheckpointTimes, OffsetCheckpoint, SharedRun } from "./shared-run.ts";
 import { TailPool } from "./tail.ts";
 import type { LogHome } from "./log-home.ts";
 
 /** Ownership, settings and memory of one log directory. */
-export interface LogDirOptions {
+export interface LogDirOptions extends CheckpointTimes {
   readonly nodeId: BrokerId;
   /** Cluster that the directory must belong to. An unformatted directory is formatted with it. */
   readonly clusterId?: string;
@@ -36,10 +36,6 @@ export interface LogDirOptions {
   readonly buffers?: BufferPool;
   /** Memory for indexes of closed segments, in bytes; 64 MiB by default. */
   readonly indexBytes?: number;
-  /** Milliseconds between writes of the checkpoints; one minute by default. */
-  readonly checkpointIntervalMs?: number;
-  /** Milliseconds between writes of high watermarks that have moved; five seconds by default. */
-  readonly watermarkIntervalMs?: number;
   /** Called once, when the disk fails. */
   readonly onOffline?: (dir: LogDir, error: DiskError) => void;
 }
@@ -138,7 +134,8 @@ export class LogDir implements LogHome<PartitionLog> {
   private readonly options: LogDirOptions;
   private readonly lock: DiskLock;
   private readonly checkpoints = new SharedRun(() => this.writeCheckpoints());
-  private readonly watermarks = new SharedRun(() => this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark));
+  private readonly starts: OffsetCheckpoint;
+  private readonly watermarks: OffsetCheckpoint;
   private readonly names = new SharedRun(() => this.syncRoot());
   private readonly removals = new Set<Removal>();
   private removing: Promise<void> | undefined;
@@ -147,9 +144,6 @@ export class LogDir implements LogHome<PartitionLog> {
   private readonly unnamed = new Set<PartitionLog>();
   private closing: Promise<void> | undefined;
   private nextCheckpoint: number;
-  private nextWatermarks: number;
-  /** High watermarks as they were written last. */
-  private written: readonly Offset[] = [];
   /** Number of times the checkpoints have been written. */
   private turn = 0;
   /** Logs that are gone but may still be in the checkpoints, with the `turn` in which they went. */
@@ -168,8 +162,20 @@ export class LogDir implements LogHome<PartitionLog> {
     this.tails = new TailPool(options.tailBytes ?? 16 << 20, this.buffers);
     this.indexes = new IndexCache(options.indexBytes ?? INDEX_BYTES);
     this.meta = this.ownership();
-    this.nextCheckpoint = env.clock.monotonic() + this.interval;
-    this.nextWatermarks = env.clock.monotonic() + this.watermarkInterval;
+    const now = env.clock.monotonic();
+    const first = now + (options.firstCheckpointMs ?? this.interval);
+    this.nextCheckpoint = first;
+    this.starts = this.offsetCheckpoint(
+      START_OFFSETS,
+      { first, intervalMs: options.startIntervalMs ?? 60_000 },
+      log => {
+        return log.startOffset > log.state.oldest.base ? log.startOffset : -1;
+      },
+    );
+    const intervalMs = options.watermarkIntervalMs ?? 5000;
+    this.watermarks = this.offsetCheckpoint(HIGH_WATERMARKS, { first: now + intervalMs, intervalMs }, log => {
+      return log.highWatermark;
+    });
     const marker = readWhole(env.disk, `${path}/${CLEAN}`);
     this.cleanStart = marker !== undefined;
     this.previousBrokerEpoch = marker === undefined ? -1 : brokerEpochIn(marker);
@@ -188,10 +194,6 @@ export class LogDir implements LogHome<PartitionLog> {
 
   private get interval(): number {
     return this.options.checkpointIntervalMs ?? 60_000;
-  }
-
-  private get watermarkInterval(): number {
-    return this.options.watermarkIntervalMs ?? 5000;
   }
 
   /** Reads `meta.properties`, or writes it if the directory is not formatted. */
@@ -405,7 +407,7 @@ export class LogDir implements LogHome<PartitionLog> {
     const turn = ++this.turn;
     const points = new Map([...this.allLogs()].map(log => [log, log.durablePoint]));
     await this.writeOffsets(RECOVERY_POINTS, log => points.get(log) ?? -1);
-    await this.writeOffsets(START_OFFSETS, log => (log.startOffset > log.state.oldest.base ? log.startOffset : -1));
+    await this.starts.run();
     await this.watermarks.run();
     await this.writeOffsets(CLEANED_TO, log => (log.cleanedTo > 0 ? log.cleanedTo : -1));
     const trusted = this.trustAgain(turn);
@@ -426,6 +428,15 @@ export class LogDir implements LogHome<PartitionLog> {
       trusted.push(log);
     }
     return trusted;
+  }
+
+  private offsetCheckpoint(
+    file: string,
+    times: { readonly first: number; readonly intervalMs: number },
+    offsetOf: (log: PartitionLog) => Offset,
+  ): OffsetCheckpoint {
+    const write = (): Promise<void> => this.writeOffsets(file, offsetOf);
+    return new OffsetCheckpoint({ ...times, write, offsets: () => Array.from(this.allLogs(), offsetOf) });
   }
 
   private writeOffsets(file: string, offsetOf: (log: PartitionLog) => number): Promise<void> {
@@ -468,7 +479,7 @@ export class LogDir implements LogHome<PartitionLog> {
     }
     this.nameSome();
     if (now >= this.nextCheckpoint) this.checkpoint().catch(this.failed);
-    if (now >= this.nextWatermarks) this.keepWatermarks(now);
+    for (const offsets of [this.starts, this.watermarks]) offsets.tick(now)?.catch(this.failed);
   }
 
   nameLater(log: PartitionLog): void {
@@ -482,14 +493,6 @@ export class LogDir implements LogHome<PartitionLog> {
       this.unnamed.delete(log);
       log.name();
     }
-  }
-
-  private keepWatermarks(now: number): void {
-    this.nextWatermarks = now + this.watermarkInterval;
-    const { written } = this;
-    this.written = Array.from(this.allLogs(), log => log.highWatermark);
-    const isSame = written.length === this.written.length && this.written.every((offset, i) => offset === written[i]);
-    if (!isSame) this.watermarks.run().catch(this.failed);
   }
 
   private flushAll(due: readonly PartitionLog[]): Promise<void> {

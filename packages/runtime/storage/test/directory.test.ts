@@ -172,6 +172,38 @@ describe("high watermarks", () => {
   });
 });
 
+describe("start offsets", () => {
+  const FILE = "/data/log-start-offset-checkpoint";
+
+  test("are on the disk within their interval once they have moved, and before the first checkpoint", async () => {
+    const fixture = new Fixture(1, {}, { startIntervalMs: 300, firstCheckpointMs: 1000, watermarkIntervalMs: 1e9 });
+    const { clock } = fixture.node.env;
+    const written: string[] = [];
+    fixture.node.disk.fault = (operation, path) => {
+      if (operation === "rename" && !path.includes("t-0")) written.push(path.replace(".tmp", ""));
+      return undefined;
+    };
+    const after = async (ms: number): Promise<string[]> => {
+      await fixture.world.runFor(ms);
+      fixture.dir.tick(clock.monotonic());
+      await fixture.world.runFor(100);
+      return written.splice(0);
+    };
+    fixture.log.append(fixture.batch(3), REQUEST);
+    await fixture.flush();
+    expect(await after(500), "nothing is looked at before").toEqual([]);
+    // The first look writes all of them.
+    expect(await after(500)).toContain(FILE);
+    expect(await after(250)).toEqual([]);
+    fixture.log.highWatermark = 3;
+    fixture.log.raiseStart(2);
+    expect(await after(400)).toEqual([FILE]);
+    expect(await after(400)).toEqual([]);
+    fixture.crash("lost");
+    expect(fixture.log.startOffset).toBe(2);
+  });
+});
+
 describe("a log directory", () => {
   test("refuses strangers, and a second user", async () => {
     const fixture = new Fixture(2);

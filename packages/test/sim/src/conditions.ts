@@ -45,6 +45,7 @@ export function settingsOf(rng: Prng, options: SettingsOptions): ReadonlyMap<str
     ["group.consumer.assignment.interval.ms", "50"],
     ["log.flush.offset.checkpoint.interval.ms", rng.oneOf(CHECKPOINTS_MS)],
     ["log.retention.check.interval.ms", "200"],
+    ["log.initial.task.delay.ms", "200"],
     ["log.segment.delete.delay.ms", "500"],
     ["log.cleaner.backoff.ms", rng.chance(0.3) ? "20" : "100"],
   ]);

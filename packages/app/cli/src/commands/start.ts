@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
 import { DiskError, ignored, NetworkError } from "@samsa/base";
 import { Node } from "@samsa/broker";
-import { nodeEnv, nodeJudge } from "@samsa/node";
+import { nodeEnv, nodeJudge, nodePolicies } from "@samsa/node";
 import { adviceOf } from "@samsa/storage";
 import { ClientMetrics } from "../metrics/client-metrics.ts";
 import { answerSupervisor } from "../cluster/hand-over.ts";
@@ -162,6 +162,7 @@ async function startNode(
     settings,
     onHalt,
     judge,
+    policies: nodePolicies,
     ...(telemetry === undefined ? {} : { telemetry }),
   }).catch((error: unknown) => {
     throw withAdvice(error);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { nearest, parseProperties } from "@samsa/base";
-import { brokerConfigs, unavailableBrokerConfigs } from "@samsa/broker";
+import { brokerConfigs, unavailableBrokerConfigs, whyUnavailable } from "@samsa/broker";
 import { isOfProviders, resolveVariables } from "./config-providers.ts";
 import { Failure } from "../terminal/failure.ts";
 
@@ -33,7 +33,7 @@ export function idleSettings(
   const names = [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name));
   return names.map(setting => {
     if (Object.hasOwn(unavailableBrokerConfigs, setting)) {
-      return { setting, why: "this setting of Kafka is not available here and has no effect" };
+      return { setting, why: `this setting of Kafka has no effect here (${whyUnavailable(setting)})` };
     }
     const known = [...Object.keys(brokerConfigs), ...Object.keys(unavailableBrokerConfigs)];
     const near = nearest(setting, known);

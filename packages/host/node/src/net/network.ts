@@ -155,7 +155,7 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
   const highWaterMark = options.highWaterMark ?? 1 << 20;
   const lingerMs = options.lingerMs ?? 5000;
 
-  const listen: Network["listen"] = (host, port, accept) =>
+  const listen: Network["listen"] = (host, port, accept, { backlog } = {}) =>
     new Promise<Listener>((resolve, reject) => {
       const server = net.createServer({ highWaterMark, pauseOnConnect: true }, accepted => {
         const reader: Reader = { receive() {} };
@@ -167,7 +167,7 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
         if (bound) logger.error("a listener failed", { host, port, error: error.message });
         else reject(connectionError(error));
       });
-      server.listen({ host, port }, () => {
+      server.listen({ host, port, ...(backlog === undefined ? {} : { backlog }) }, () => {
         bound = true;
         const address = server.address() as net.AddressInfo;
         resolve({ host, port: address.port, close: () => stopAccepting(server) });

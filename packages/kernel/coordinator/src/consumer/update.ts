@@ -25,8 +25,6 @@ import {
 const REFRESH_MS = 2147483647;
 /** Minimum interval between two resolutions of a group's patterns. */
 const REGEX_REST_MS = 10_000;
-/** Refresh interval of resolved patterns while no topic is created. */
-const REGEX_REFRESH_MS = 600_000;
 
 /** A member's request: the member before and after it, and the records to write. */
 export interface Change {
@@ -108,15 +106,15 @@ export class ConsumerUpdates {
   }
 
   #refreshRegexes({ group, before, after }: Change): void {
-    const { wall, newTopicsVersion } = this.#context;
+    const { wall, newTopicsVersion, config } = this.#context;
     const { regexes } = group.subscriptionsWith([before], after);
     if (regexes.size === 0 || group.resolving) return;
     const [last] = group.resolved.values();
     if (last !== undefined) {
       const age = wall - last.timestamp;
       if (age >= 0 && age <= REGEX_REST_MS) return;
-      const due = regexes.size !== group.resolved.size || last.version < newTopicsVersion || age > REGEX_REFRESH_MS;
-      if (!due) return;
+      const isOld = last.version < newTopicsVersion || age > config.consumer.regexRefreshMs;
+      if (regexes.size === group.resolved.size && !isOld) return;
     }
     group.resolving = true;
     this.#resolve(group);

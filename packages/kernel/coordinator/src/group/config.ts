@@ -14,6 +14,8 @@ export interface ConsumerGroupConfig {
   readonly assignors: readonly string[];
   /** Conversions that are allowed while a group has members (`group.consumer.migration.policy`). */
   readonly migration: { readonly upgrade: boolean; readonly downgrade: boolean };
+  /** `group.consumer.regex.refresh.interval.ms` */
+  readonly regexRefreshMs: number;
   intervals(groupId: string): ConsumerGroupIntervals;
   /** Compiles a regular expression; see `Env.pattern`. */
   readonly pattern: (expression: string) => Pattern;

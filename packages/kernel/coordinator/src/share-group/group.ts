@@ -15,6 +15,8 @@ export interface ShareGroupConfig {
   /** Minimum time between two assignments of a group, in ms. */
   readonly assignmentIntervalMs: (groupId: string) => number;
   readonly maxSize: () => number;
+  /** Time after which the initialization of a partition is tried again. */
+  readonly initializeRetryMs: number;
 }
 
 export interface Member extends CurrentAssignment {

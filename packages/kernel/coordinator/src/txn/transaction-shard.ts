@@ -41,7 +41,7 @@ const { code: NOT_AVAILABLE } = Errors.COORDINATOR_NOT_AVAILABLE;
 const RETRY_MS = 500;
 /** Size limit of the keys in one batch of tombstones, in bytes. */
 const TOMBSTONE_BYTES = 256 * 1024;
-/** Timeout value of a transaction that never times out (two-phase commit, KIP-939). */
+/** Timeout of a transaction that never times out, in records. */
 const ENDLESS_MS = 2147483647;
 
 /** Settings of the transaction coordinator; durations in milliseconds. */
@@ -80,7 +80,8 @@ export type TxnRequest =
   | {
       readonly type: "init";
       readonly transactionalId: string;
-      readonly timeoutMs: number;
+      /** "ENDLESS": the transactions are ended by another system only (two-phase commit, KIP-939). */
+      readonly timeoutMs: number | "ENDLESS";
       /** Producer id and epoch that the client wants to continue (KIP-360); undefined: none. */
       readonly expected: ProducerClaim | undefined;
     }
@@ -224,8 +225,9 @@ export class TransactionShard implements Shard<TxnEffect> {
   }
 
   #init(request: Extract<TxnRequest, { type: "init" }>, answer: Answer, fresh?: ProducerId): void {
-    const { transactionalId, timeoutMs, expected } = request;
-    if (timeoutMs <= 0 || timeoutMs > this.#config.maxTimeoutMs) return answer(Errors.INVALID_TRANSACTION_TIMEOUT.code);
+    const { transactionalId, expected } = request;
+    const timeoutMs = this.#timeoutOf(request);
+    if (timeoutMs === undefined) return answer(Errors.INVALID_TRANSACTION_TIMEOUT.code);
     let txn = this.#txns.get(transactionalId);
     let spare = fresh;
     if (txn === undefined) {
@@ -255,6 +257,12 @@ export class TransactionShard implements Shard<TxnEffect> {
       if (errorCode === 0) answer(0, next.producerId, next.epoch);
       else answer(errorCode);
     });
+  }
+
+  /** Timeout of the transactions of a producer, as records have it; undefined if it may not have the one it asks for. */
+  #timeoutOf({ timeoutMs }: Extract<TxnRequest, { type: "init" }>): number | undefined {
+    if (timeoutMs === "ENDLESS") return ENDLESS_MS;
+    return timeoutMs > 0 && timeoutMs <= this.#config.maxTimeoutMs ? timeoutMs : undefined;
   }
 
   #put(id: string, image: TxnImage): Txn {

@@ -150,6 +150,13 @@ const RULES: readonly Rule[] = [
       "requirement failed: connection.failed.authentication.delay.ms should always be less than connections.max.idle.ms to prevent failed " +
       "authentication responses from timing out",
   },
+  ...["offsets.topic.compression.codec", "share.coordinator.state.topic.compression.codec"].map(
+    (name): Rule => ({
+      name,
+      holds: number => number(name) >= 0 && number(name) <= 4,
+      why: `${name} must be the id of a codec, from 0 to 4`,
+    }),
+  ),
   ...groupRules("group.consumer."),
   ...groupRules("group.share."),
   ...groupRules("group.streams."),

@@ -3,6 +3,7 @@ import { consumerGroupConfigs } from "./consumer-group-configs.ts";
 import { parseOverrides } from "./connection-overrides.ts";
 import { quorumConfigs } from "./quorum-configs.ts";
 import { replicaConfigs } from "./replica-configs.ts";
+import { serverConfigs } from "./server-configs.ts";
 import { shareConfigs } from "./share-configs.ts";
 import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
 import { transactionConfigs } from "./transaction-configs.ts";
@@ -85,6 +86,7 @@ export const brokerConfigs = configSpecs({
   },
   ...consumerGroupConfigs,
   ...replicaConfigs,
+  ...serverConfigs,
   ...shareConfigs,
   ...quorumConfigs,
   ...transactionConfigs,

@@ -69,6 +69,13 @@ export const consumerGroupConfigs = configSpecs({
     min: 1,
     doc: "The shortest session timeout that a group may have, in ms.",
   },
+  "group.consumer.regex.refresh.interval.ms": {
+    type: "int",
+    default: "600000",
+    min: 10_000,
+    internal: true,
+    doc: "Interval at which patterns of topics are matched again while no topic is created, in ms.",
+  },
   "group.consumer.session.timeout.ms": {
     type: "int",
     default: "45000",

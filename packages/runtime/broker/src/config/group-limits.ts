@@ -112,6 +112,7 @@ export function groupConfig(broker: {
       assignors: config["group.consumer.assignors"],
       pattern: env.pattern,
       migration: migrationPolicy(config),
+      regexRefreshMs: config["group.consumer.regex.refresh.interval.ms"],
       intervals: (groupId: string) =>
         consumerIntervals(broker.config, configsOf(broker.topics.image, RESOURCE_TYPE.group, groupId)),
     },

@@ -6,8 +6,6 @@ const PROTECTING: ReadonlyMap<string, string> = new Map([
   ["super.users", ""],
   ["security.inter.broker.protocol", "PLAINTEXT"],
   ["principal.builder.class", ""],
-  ["create.topic.policy.class.name", ""],
-  ["alter.config.policy.class.name", ""],
   ["client.quota.callback.class", ""],
 ]);
 

@@ -13,6 +13,11 @@ const ADDRESSES = (servers: readonly string[]): string | undefined =>
 
 /** Settings of the quorum of controllers, and of brokers towards it (`QuorumConfig`, `KRaftConfigs`). */
 export const quorumConfigs = configSpecs({
+  "alter.config.policy.class.name": {
+    type: "class",
+    default: null,
+    doc: "Module whose class judges changes of settings, for a controller; see operations/policies.md.",
+  },
   "auto.leader.rebalance.enable": {
     type: "boolean",
     default: "true",
@@ -38,6 +43,18 @@ export const quorumConfigs = configSpecs({
     default: "CONTROLLER",
     nonEmpty: true,
     doc: "Names of the listeners of controllers; a node with both roles and without such a listener is a cluster of its own.",
+  },
+  "controller.performance.always.log.threshold.ms": {
+    type: "long",
+    default: "2000",
+    min: 0,
+    doc: "Time from a request to its commit from which the controller logs it as an error, in ms.",
+  },
+  "controller.performance.sample.period.ms": {
+    type: "long",
+    default: "60000",
+    min: 100,
+    doc: "Interval at which the controller logs the number, the average and the slowest of its decisions (debug), in ms.",
   },
   "controller.quorum.auto.join.enable": {
     type: "boolean",
@@ -103,10 +120,33 @@ export const quorumConfigs = configSpecs({
     default: "30000",
     doc: "Longest wait for the reply of the controller to a broker, in ms.",
   },
+  "create.topic.policy.class.name": {
+    type: "class",
+    default: null,
+    doc: "Module whose class judges new topics, for a controller; see operations/policies.md.",
+  },
   "initial.broker.registration.timeout.ms": {
     type: "int",
     default: "60000",
     doc: "Time within which a starting broker must register with the controller, in ms.",
+  },
+  "internal.metadata.delete.delay.millis": {
+    type: "long",
+    default: "60000",
+    internal: true,
+    doc: "Time after which a trimmed segment of the metadata log is deleted, in ms.",
+  },
+  "internal.metadata.log.segment.bytes": {
+    type: "int",
+    default: null,
+    internal: true,
+    doc: "metadata.log.segment.bytes without its lower bound, for tests.",
+  },
+  "internal.metadata.max.batch.size.in.bytes": {
+    type: "int",
+    default: "8388608",
+    internal: true,
+    doc: "Largest batch that the controller writes, for tests; a larger decision is a metadata transaction.",
   },
   "leader.imbalance.check.interval.seconds": {
     type: "long",

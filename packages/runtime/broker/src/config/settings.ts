@@ -119,7 +119,8 @@ interface TopicDefaults {
 /** Settings in force, from the file, the metadata log and the defaults. */
 export class Settings {
   readonly nodeId: string;
-  readonly #file: ReadonlyMap<string, string>;
+  /** Settings as the user wrote them. */
+  readonly file: ReadonlyMap<string, string>;
   /** Valid settings of each stored map, cached by the map, which is immutable. */
   readonly #possible = new WeakMap<ReadonlyMap<string, string>, ReadonlyMap<string, string>>();
 
@@ -127,7 +128,7 @@ export class Settings {
 
   constructor(nodeId: BrokerId, file: ReadonlyMap<string, string>) {
     this.nodeId = String(nodeId);
-    this.#file = file;
+    this.file = file;
   }
 
   /** Dynamic settings of the broker, or of the cluster if `resourceName` is "". */
@@ -157,7 +158,7 @@ export class Settings {
     return [
       [SOURCE.broker, name => own.get(name)],
       [SOURCE.cluster, name => cluster.get(name)],
-      [SOURCE.static, name => this.#file.get(name)],
+      [SOURCE.static, name => this.file.get(name)],
       [SOURCE.default, name => BROKER[name]?.default],
     ];
   }
@@ -273,6 +274,16 @@ function compressionOf(config: TopicConfig): "producer" | Compression {
   const codec = CODECS[type] ?? 0;
   const levels: readonly number[] = [0, config["compression.gzip.level"], 0, 0, config["compression.zstd.level"]];
   return { codec, level: entryAt(levels, codec) };
+}
+
+/** Compression by the number of a codec, at its default level; undefined for 0. */
+export function codecOf(id: number): Compression | undefined {
+  if (id === 0) return undefined;
+  const levels: readonly number[] = [
+    ...[0, Number(topicConfigs["compression.gzip.level"].default)],
+    ...[0, 0, Number(topicConfigs["compression.zstd.level"].default)],
+  ];
+  return { codec: id as Codec, level: entryAt(levels, id) };
 }
 
 /** Settings of the log cleaner. */

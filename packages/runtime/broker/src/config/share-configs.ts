@@ -21,6 +21,12 @@ export const shareConfigs = configSpecs({
     min: 0,
     doc: "Least time between two assignments of a share group, in ms.",
   },
+  "group.share.initialize.retry.interval.ms": {
+    type: "int",
+    default: "30000",
+    min: 1,
+    doc: "Time after which the initialization of a partition is tried again, in ms; not below offsets.commit.timeout.ms.",
+  },
   "group.share.max.assignment.interval.ms": {
     type: "int",
     default: "15000",
@@ -132,6 +138,11 @@ export const shareConfigs = configSpecs({
     min: 0,
     max: 500,
     doc: "Updates of a share group's state in a partition between two snapshots of it.",
+  },
+  "share.coordinator.state.topic.compression.codec": {
+    type: "int",
+    default: "0",
+    doc: "Codec of records in __share_group_state: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.",
   },
   "share.coordinator.state.topic.min.isr": {
     type: "short",

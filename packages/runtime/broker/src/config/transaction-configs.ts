@@ -73,6 +73,11 @@ export const transactionConfigs = configSpecs({
     min: 1,
     doc: "Segment size of __transaction_state.",
   },
+  "transaction.two.phase.commit.enable": {
+    type: "boolean",
+    default: "false",
+    doc: "Lets producers have transactions without a timeout, which another system ends (KIP-939); see unstable.api.versions.enable.",
+  },
   "transactional.id.expiration.ms": {
     type: "int",
     default: "604800000",

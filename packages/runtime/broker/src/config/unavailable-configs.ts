@@ -5,18 +5,13 @@ import { type AnyConfigSpec, type ConfigSpecs, type ConfigType, invariant, type 
  * time, if they do. They are validated as in Kafka, so that a file or request that Kafka refuses is refused too.
  */
 const TABLE = `
-alter.config.policy.class.name | class | null
 authorizer.class.name | string | ""
 background.threads | int | 10 | 1.. | cluster-wide
 client.quota.callback.class | class | null
 compression.lz4.level | int | 9 | 1..17 | cluster-wide
-config.providers | list | "" | | cluster-wide
 connection.failed.authentication.delay.ms | int | 100 | 0..
 connections.max.reauth.ms | long | 0
-controller.performance.always.log.threshold.ms | long | 2000 | 0..
-controller.performance.sample.period.ms | long | 60000 | 100..
 controller.quorum.append.linger.ms | int | 25 | 0..
-create.topic.policy.class.name | class | null
 delegation.token.expiry.check.interval.ms | long | 3600000 | 1..
 delegation.token.expiry.time.ms | long | 86400000 | 1..
 delegation.token.max.lifetime.ms | long | 604800000 | 1..
@@ -26,7 +21,6 @@ early.start.listeners | list | null
 fetch.purgatory.purge.interval.requests | int | 1000
 follower.fetch.last.tiered.offset.enable | boolean | false | | cluster-wide
 group.consumer.assignor.offload.enable | boolean | true | | cluster-wide
-group.consumer.regex.refresh.interval.ms | int | 600000 | 10000..
 group.coordinator.append.linger.ms | int | -1 | -1..
 group.coordinator.background.threads | int | 2 | 1..
 group.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
@@ -34,7 +28,6 @@ group.coordinator.threads | int | 4 | 1..
 group.share.assignor.offload.enable | boolean | true | | cluster-wide
 group.share.assignors | list | simple | nonempty
 group.share.dlq.manager.class.name | string | org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager
-group.share.initialize.retry.interval.ms | int | 30000 | 1..
 group.share.persister.class.name | string | org.apache.kafka.server.share.persister.DefaultStatePersister
 group.streams.acceptable.recovery.lag | long | 10000 | 0..
 group.streams.assignment.interval.ms | int | 1000 | 0.. | cluster-wide
@@ -58,27 +51,18 @@ group.streams.rack.aware.assignment.tags | list | ""
 group.streams.session.timeout.ms | int | 45000 | 1..
 group.streams.task.offset.interval.ms | int | 60000 | 1..
 group.streams.topology.description.plugin.class | class | null
-internal.metadata.delete.delay.millis | long | 60000
-internal.metadata.log.segment.bytes | int | null
-internal.metadata.max.batch.size.in.bytes | int | 8388608
 kafka.metrics.polling.interval.secs | int | 10 | 1..
 kafka.metrics.reporters | list | ""
-log.flush.start.offset.checkpoint.interval.ms | int | 60000 | 0..
-log.initial.task.delay.ms | long | 30000 | 0..
 log.local.retention.bytes | long | -2 | -2.. | cluster-wide
 log.local.retention.ms | long | -2 | -2.. | cluster-wide
 log.remote.copy.lag.bytes | long | -1 | -1.. | cluster-wide
 log.remote.copy.lag.ms | long | 0 | -1.. | cluster-wide
-max.connection.creation.rate | int | 2147483647 | 0.. | cluster-wide
 metric.reporters | list | org.apache.kafka.common.metrics.JmxReporter | | cluster-wide
-metrics.num.samples | int | 2 | 1..
 metrics.recording.level | string | INFO
-metrics.sample.window.ms | long | 30000 | 1..
 num.io.threads | int | 8 | 1.. | cluster-wide
 num.network.threads | int | 3 | 1.. | cluster-wide
 num.recovery.threads.per.data.dir | int | 2 | 1.. | cluster-wide
 num.replica.alter.log.dirs.threads | int | null
-offsets.topic.compression.codec | int | 0
 principal.builder.class | class | org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder | | per-broker
 producer.purgatory.purge.interval.requests | int | 1000
 queued.max.requests | int | 500 | 1..
@@ -164,15 +148,10 @@ sasl.oauthbearer.token.endpoint.url | string | null
 sasl.server.callback.handler.class | class | null
 sasl.server.max.receive.size | int | 524288
 security.providers | string | null
-server.max.startup.time.ms | long | 9223372036854775807 | 0..
 share.coordinator.append.linger.ms | int | -1 | -1..
 share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
-share.coordinator.state.topic.compression.codec | int | 0
 share.coordinator.threads | int | 1 | 1..
 share.fetch.purgatory.purge.interval.requests | int | 1000
-socket.connection.setup.timeout.max.ms | long | 30000
-socket.connection.setup.timeout.ms | long | 10000
-socket.listen.backlog.size | int | 50 | 1..
 socket.receive.buffer.bytes | int | 102400
 socket.send.buffer.bytes | int | 102400
 ssl.allow.dn.changes | boolean | false
@@ -198,8 +177,6 @@ ssl.truststore.certificates | password | null | | per-broker
 ssl.truststore.location | string | null | | per-broker
 ssl.truststore.password | password | null | | per-broker
 ssl.truststore.type | string | JKS | | per-broker
-transaction.two.phase.commit.enable | boolean | false
-unstable.api.versions.enable | boolean | false
 unstable.feature.versions.enable | boolean | false
 `;
 
@@ -231,3 +208,53 @@ function parse(row: string): readonly [name: string, spec: AnyConfigSpec] {
 
 /** Broker settings of Kafka 4.4 without effect here, with their types, defaults and bounds. */
 export const unavailableBrokerConfigs: ConfigSpecs = Object.fromEntries(TABLE.trim().split("\n").map(parse));
+
+/** Features that are missing, and what Java's machinery needs that this broker does not have. */
+const SECURITY = "security: there is no such part of authentication or authorization yet";
+const TIERING = "tiering: there is no remote storage";
+const STREAMS = "streams: there are no streams groups";
+const LETTERS = "dead letters: share groups have none";
+
+/** Reason why a setting has no effect, by a pattern of its name; the first that matches counts. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/^(?:group\.)?streams\./, STREAMS],
+  [/deadletterqueue|\.dlq\./, LETTERS],
+  [/^remote\.|^(?:log\.)?local\.retention|^log\.remote\.|tiered/, TIERING],
+  [/^(?:sasl|ssl|delegation\.token)\.|^(?:authorizer|principal\.builder)\.|^security\.providers$/, SECURITY],
+  [/^connections\.max\.reauth|^connection\.failed\.authentication|^early\.start/, SECURITY],
+  [/purgatory/, "Java-only: requests that wait are removed as soon as they are over, so nothing is purged"],
+  [/assignor\.offload/, "Java-only: assignments are computed on the event loop, without a pool of threads"],
+  [
+    /\.append\.linger\.ms$/,
+    "Java-only: what is appended in one turn of the event loop is written and flushed together, without a wait",
+  ],
+  [/cached\.buffer/, "Java-only: batches are built without buffers that are kept"],
+  [/^num\.recovery/, "Java-only: logs are recovered one after the other, on the event loop"],
+  [/threads(?:\.|$)/, "Java-only: one event loop does the work of these threads"],
+  [
+    /^(?:kafka\.metrics|metric\.reporters|metrics\.recording)/,
+    "Java-only: all metrics are at /metrics, for Prometheus",
+  ],
+  [
+    /socket.*buffer\.bytes$/,
+    "Java-only: Node leaves the buffers of sockets to the operating system, which sizes them by need",
+  ],
+  [
+    /^queued\.max\.requests$/,
+    "Java-only: a request is handled once it has been read, so there is no queue; see queued.max.request.bytes",
+  ],
+  [/^group\.share\.assignors$/, "Java-only: it may name classes; simple, the one that Kafka has, is built in"],
+  [/\.persister\.class\.name$/, "Java-only: it names a class; Kafka's own persister is built in"],
+  [/^client\.quota\.callback/, "Java-only: it names a class; quotas of users, clients and addresses are built in"],
+  [
+    /^compression\.lz4/,
+    "no library: Kafka's default, level 9, is its fast compressor, as here; no package for Node that is maintained and needs no " +
+      "compiler has the others",
+  ],
+  [/^unstable\.feature/, "unreleased: levels of features that Kafka has not released are not built"],
+];
+
+/** Reason why a setting of Kafka has no effect: a word, and a sentence for what is not a missing feature. */
+export function whyUnavailable(name: string): string | undefined {
+  return REASONS.find(([pattern]) => pattern.test(name))?.[1];
+}

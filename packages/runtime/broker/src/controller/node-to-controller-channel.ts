@@ -2,6 +2,7 @@ import { type BrokerId, type Env, MalformedError } from "@samsa/base";
 import { Apis, Errors } from "@samsa/protocol";
 import { BrokerLink, type ConnectionOptions, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
+import { setupTimes } from "../config/server-configs.ts";
 import { errorResponses } from "../request/error-responses.ts";
 import {
   type ControllerApi,
@@ -42,8 +43,6 @@ interface Host {
  */
 const FIRST_RETRY_MS = 2;
 const RETRY_MS = 50;
-/** `socket.connection.setup.timeout.ms`. */
-const SETUP_MS = 10_000;
 
 /**
  * Way from a node to the active controller, in this process or on another node. It sends a request again after a failure
@@ -130,8 +129,7 @@ export class NodeToControllerChannel implements ControllerChannel {
     const { env, clientId, software, config, retryTimeoutMs } = this.#host;
     const requestTimeoutMs = config["controller.socket.timeout.ms"];
     // A node that drops packets must not hold up a request, or the next controller, for longer than a request may take.
-    const setupTimeoutMs = Math.min(SETUP_MS, requestTimeoutMs, retryTimeoutMs);
-    const times = { requestTimeoutMs, setupTimeoutMs, maxSetupTimeoutMs: setupTimeoutMs };
+    const times = { requestTimeoutMs, ...setupTimes(config, Math.min(requestTimeoutMs, retryTimeoutMs)) };
     const link = new BrokerLink(env, node, { clientId, software, ...times });
     this.#link = { node, link };
     return link;

@@ -4,13 +4,15 @@ import {
   type ControllerRequests,
   type ControllerSettings,
   type Draw,
+  JUDGED_APIS,
   type PeriodicDecision,
 } from "@samsa/controller";
 import { METADATA_VERSION, type MetadataImage, metadataVersionOf, type Provenance } from "@samsa/metadata";
 import { encodeMetadataRecords, type MetadataRecord, metadataRecord } from "@samsa/protocol";
-import { MAX_METADATA_BATCH } from "@samsa/quorum";
+import { Hearing, type Policies } from "./policies.ts";
 import type { BrokerLife } from "./broker-watch.ts";
-import { LatencyWindow } from "../turn/latency-window.ts";
+import { DecisionTimes } from "./decision-times.ts";
+import { LatencyWindow, type LatencyWindows } from "../turn/latency-window.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "../quotas/quotas.ts";
 
 /** Most bytes that a record takes in a batch besides its value. */
@@ -37,9 +39,20 @@ interface EncodedRecords {
   readonly values: readonly Uint8Array[];
 }
 
+const JUDGED: ReadonlySet<string> = new Set(JUDGED_APIS);
+const NO_POLICY: Draw["judge"] = () => undefined;
+
 interface Host {
   readonly env: Env;
   readonly log: LeaderLog;
+  /** Policies on topics and settings. */
+  readonly policies?: Policies | undefined;
+  /** Windows of latencies. */
+  readonly windows: LatencyWindows;
+  /** Time from which a decision is logged as slow, in ms. */
+  readonly slowMs: number;
+  /** Most bytes in a batch of the log. */
+  readonly maxBatchBytes: number;
   /** Called once, when this controller has failed and decides nothing any more. */
   readonly onFailure: () => void;
 }
@@ -80,12 +93,15 @@ export class QuorumController {
   /** Decisions that are not committed: the offset of the last record, and the time of the append. */
   #appended: { readonly offset: Offset; readonly at: number }[] = [];
   /** Times from the append of a decision to its commit. */
-  readonly commitLatency = new LatencyWindow();
+  readonly commitLatency: LatencyWindow;
+  readonly times: DecisionTimes;
   #isClosed = false;
 
   constructor(host: Host, settings: ControllerSettings) {
     this.#host = host;
     this.#settings = settings;
+    this.commitLatency = new LatencyWindow(host.windows);
+    this.times = new DecisionTimes(host.env.logger, host.slowMs);
     this.#alarm = new Alarm(host.env, () => this.#tick());
   }
 
@@ -121,7 +137,7 @@ export class QuorumController {
     this.renounce();
     this.#activations++;
     this.#active = new Controller(this.#settings, image, this.#host.env.clock.monotonic());
-    const activated = this.#write(controller => ({
+    const activated = this.#write("activation", controller => ({
       records: controller.activationRecords(bootstrap),
       reply: undefined,
     }));
@@ -143,15 +159,45 @@ export class QuorumController {
     request: ControllerRequests[N]["request"],
     quota: MutationQuota = NO_MUTATION_QUOTA,
   ): Promise<ControllerRequests[N]["reply"]> {
-    return this.#write(controller => controller.decide(name, request, this.#draw(quota)));
+    const { policies } = this.#host;
+    if (policies !== undefined && JUDGED.has(name)) return this.#judged(policies, name, request, quota);
+    return this.#write(name, controller => controller.decide(name, request, this.#draw(quota)));
+  }
+
+  /**
+   * Asks the policies what the decision would ask them, and decides with their answers. Other decisions are made in
+   * between, so there may be more to ask.
+   */
+  async #judged<N extends keyof ControllerRequests>(
+    policies: Policies,
+    name: N,
+    request: ControllerRequests[N]["request"],
+    quota: MutationQuota,
+  ): Promise<ControllerRequests[N]["reply"]> {
+    const hearing = new Hearing(policies, this.#host.env);
+    for (;;) {
+      this.#checkDecides();
+      this.#controller.consider(name, request, this.#draw(NO_MUTATION_QUOTA, hearing.judge));
+      if (!hearing.isOpen) break;
+      await hearing.ask();
+    }
+    return this.#write(name, controller => controller.decide(name, request, this.#draw(quota, hearing.judge)));
+  }
+
+  /** Throws if this controller takes no requests any more. */
+  #checkDecides(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isClosed) throw new NotControllerError();
   }
 
   #write<R>(
+    name: string,
     decide: (controller: Controller<Waiter>) => { readonly records: readonly MetadataRecord[]; readonly reply: R },
   ): Promise<R> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) throw this.#failure;
-      if (this.#isClosed) throw new NotControllerError();
+    const { clock } = this.#host.env;
+    const began = clock.monotonic();
+    const written = new Promise<R>((resolve, reject) => {
+      this.#checkDecides();
       const controller = this.#controller;
       const { records, reply } = decide(controller);
       if (records.length > 0) this.#append(controller, records);
@@ -159,6 +205,7 @@ export class QuorumController {
       if (isCommitted) resolve(reply);
       this.#setAlarm();
     });
+    return written.finally(() => this.times.add(name, clock.monotonic() - began));
   }
 
   #setAlarm(): void {
@@ -170,15 +217,17 @@ export class QuorumController {
   #tick(): void {
     const controller = this.#active;
     if (controller === undefined || this.#isClosed || this.#failure !== undefined) return;
-    const { logger } = this.#host.env;
+    const { logger, clock } = this.#host.env;
     guard(
       () => {
+        const began = clock.monotonic();
         const decision = controller.tick(this.#draw(NO_MUTATION_QUOTA));
         if (decision === undefined) return;
         const { task, brokerId } = decision;
         const told = PERIODIC[task];
         if (told !== undefined) logger.info(told, brokerId === undefined ? {} : { broker: brokerId });
         if (decision.records.length > 0) this.#append(controller, decision.records);
+        this.times.add(task, clock.monotonic() - began);
       },
       error => {
         if (!(error instanceof NotControllerError)) logger.error("a decision of the controller failed", { error });
@@ -192,8 +241,8 @@ export class QuorumController {
    * metadata transaction (KIP-868).
    */
   #append(controller: Controller<Waiter>, records: readonly MetadataRecord[]): void {
-    const { log, env } = this.#host;
-    const batches = [...batchesOf(records, metadataVersionOf(controller.image))];
+    const { log, env, maxBatchBytes } = this.#host;
+    const batches = [...batchesOf(records, metadataVersionOf(controller.image), maxBatchBytes)];
     try {
       for (const { records: batch, values } of batches) {
         const last = log.append(batch, env.clock.now(), values);
@@ -212,7 +261,7 @@ export class QuorumController {
     }
   }
 
-  #draw(quota: MutationQuota): Draw {
+  #draw(quota: MutationQuota, judge: Draw["judge"] = NO_POLICY): Draw {
     const { env, log } = this.#host;
     const { random } = env;
     return {
@@ -221,6 +270,7 @@ export class QuorumController {
       nextOffset: log.endOffset,
       now: env.clock.monotonic(),
       mutate: partitions => quota.take(partitions),
+      judge,
     };
   }
 
@@ -267,13 +317,13 @@ export class QuorumController {
  * Batches to append for a decision: one if it fits, else those of a metadata transaction if the metadata.version has
  * these.
  */
-function* batchesOf(records: readonly MetadataRecord[], version: number): Generator<EncodedRecords> {
+function* batchesOf(records: readonly MetadataRecord[], version: number, maxBytes: number): Generator<EncodedRecords> {
   const values = encodeMetadataRecords(records);
   const begins = [0];
   let size = 0;
   for (const [at, value] of values.entries()) {
     const bytes = value.length + RECORD_OVERHEAD;
-    if (size > 0 && size + bytes > MAX_METADATA_BATCH) {
+    if (size > 0 && size + bytes > maxBytes) {
       begins.push(at);
       size = 0;
     }

@@ -12,6 +12,7 @@ import {
   type TopicDirectory,
 } from "@samsa/coordinator";
 import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
+import type { Compression } from "@samsa/records";
 import { type ShardHost, ShardRunner } from "./shard-runner.ts";
 import { Shards } from "./shards.ts";
 import { topicChanges, topicDirectory } from "./topic-directory.ts";
@@ -23,6 +24,8 @@ interface GroupHost extends ShardHost {
   readonly config: GroupConfig;
   readonly loadBytes: number;
   readonly writeTimeoutMs: number;
+  /** `offsets.topic.compression.codec`; undefined: none. */
+  readonly compression: Compression | undefined;
   readonly newId: () => string;
   readonly shareGroups: ShareGroupConfig;
   /** Initializes partitions in the share coordinator; `done` gets those that failed. */
@@ -56,6 +59,7 @@ export class Groups extends Shards<GroupRunner> {
         shard,
         loadBytes: host.loadBytes,
         writeTimeoutMs: host.writeTimeoutMs,
+        compression: host.compression,
         perform: (effect, runner) => perform(host, effect, runner),
       });
     };

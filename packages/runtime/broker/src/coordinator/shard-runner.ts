@@ -2,7 +2,15 @@ import { Alarm, type Env, guard, guardEach, ignored, type LeaderEpoch, type Offs
 import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
-import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
+import {
+  BatchCursor,
+  buildBatch,
+  type Compression,
+  type EndTxnMarker,
+  endTxnBatch,
+  RecordCursor,
+  type Tools,
+} from "@samsa/records";
 import type { Acks } from "@samsa/replica";
 import type { Partition } from "../replica/partition.ts";
 import type { Watcher } from "../replica/readers.ts";
@@ -51,6 +59,8 @@ interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }>
   readonly acks?: Acks;
   /** Time within which the records of an append must be committed, in ms. */
   readonly writeTimeoutMs: number;
+  /** Compression of the shard's records; none by default. */
+  readonly compression?: Compression | undefined;
   /** Executes effects other than replies and appends. */
   readonly perform: (effect: Exclude<E, Effect>, runner: ShardRunner<S, E>) => void;
 }
@@ -76,6 +86,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   readonly #acks: Acks;
   readonly #loadBytes: number;
   readonly #writeTimeoutMs: number;
+  readonly #compression: Compression | undefined;
   readonly #replies = new Map<Ticket, Asked>();
   readonly #open: OpenWrites;
   #tickets = 0;
@@ -100,6 +111,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.#acks = acks;
     this.#loadBytes = loadBytes;
     this.#writeTimeoutMs = options.writeTimeoutMs;
+    this.#compression = options.compression;
     this.#open = new OpenWrites(this.#report);
     this.partition = partition;
     this.leaderEpoch = options.leaderEpoch;
@@ -324,8 +336,11 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     const { tools } = this.#host;
     const timestamp = this.#host.env.clock.now();
     const rows = records.map(({ key, value }: ShardRecord) => ({ timestamp, key, value, headers: [] }));
+    const compression = this.#compression === undefined ? {} : { compression: this.#compression };
     const of =
-      producer === undefined ? {} : { producerId: producer.id, producerEpoch: producer.epoch, transactional: true };
+      producer === undefined
+        ? compression
+        : { ...compression, producerId: producer.id, producerEpoch: producer.epoch, transactional: true };
     const replay = (now: number): void => {
       let offset = this.partition.endOffset;
       for (const { key, value } of records) {

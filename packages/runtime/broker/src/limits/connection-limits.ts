@@ -1,4 +1,5 @@
 import { parseOverrides } from "../config/connection-overrides.ts";
+import { Meter, type QuotaWindows } from "../quotas/quotas.ts";
 
 /** Settings of the broker that limit connections. */
 interface Limits {
@@ -43,5 +44,32 @@ export class ConnectionLimits {
     const count = (this.#counts.get(address) ?? 0) - 1;
     if (count > 0) this.#counts.set(address, count);
     else this.#counts.delete(address);
+  }
+}
+
+/** Rate without a limit. */
+const UNLIMITED = 2147483647;
+
+/**
+ * Limits the rate of new connections (`max.connection.creation.rate`, KIP-612). A connection above the rate waits until
+ * those before it are served, each for one window at most.
+ */
+export class ConnectionRate {
+  readonly #windowMs: number;
+  readonly #meter: Meter;
+  /** Monotonic time at which the next connection may be served. */
+  #free = 0;
+
+  constructor(windows: QuotaWindows) {
+    this.#windowMs = windows.ms;
+    this.#meter = new Meter(windows);
+  }
+
+  /** Counts a connection; returns the time in ms until it may be served. `limit` is in connections per second. */
+  delay(limit: number, now: number): number {
+    if (limit >= UNLIMITED) return 0;
+    const turn = Math.max(now, this.#free);
+    this.#free = turn + Math.min(this.#windowMs, this.#meter.record(1, limit, turn));
+    return this.#free - now;
   }
 }

@@ -11,6 +11,8 @@ import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
 export interface OpenListenersOptions {
   readonly network: Network;
   readonly logger: Logger;
+  /** `socket.listen.backlog.size`; undefined: that of the host. */
+  readonly backlog: number | undefined;
   /** Called with each new connection of a listener. */
   readonly accept: (listener: string, connection: Connection) => ConnectionHandler;
   /** Called with the name of a listener that was closed, to close its connections. */
@@ -63,9 +65,8 @@ export class OpenListeners {
   }
 
   async #listen({ name, host, port }: Endpoint, plan: ListenerPlan): Promise<void> {
-    const listener = await this.#options.network.listen(host, port, connection =>
-      this.#options.accept(name, connection),
-    );
+    const { network, accept, backlog } = this.#options;
+    const listener = await network.listen(host, port, connection => accept(name, connection), { backlog });
     // A stop in the meantime has not closed this listener.
     if (this.#closed) return listener.close();
     this.#open.set(name, listener);

@@ -2,7 +2,7 @@ import type { BufferPool, Connection, Env } from "@samsa/base";
 import { GatherWriter } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
-import { ConnectionLimits } from "../limits/connection-limits.ts";
+import { ConnectionLimits, ConnectionRate } from "../limits/connection-limits.ts";
 import { HeldBytes } from "../limits/held-bytes.ts";
 import type { Quotas } from "../quotas/quotas.ts";
 import type { ApiShape } from "../request/api-row.ts";
@@ -25,6 +25,10 @@ export interface SocketServerOptions<Row extends ApiShape> {
   /** APIs that are served, by key. */
   readonly apis: ReadonlyMap<number, Row>;
   readonly requests: RequestHandling<Row>;
+  /** `socket.listen.backlog.size`, if the user has set it. */
+  readonly backlog: number | undefined;
+  /** Name of the listener between brokers, whose connections have no rate if there are other listeners. */
+  readonly protectedListener: string | undefined;
   /** Called when the connection of a peer has ended. */
   readonly disconnected: (peer: Peer) => void;
 }
@@ -40,6 +44,7 @@ export class SocketServer<Row extends ApiShape> {
   readonly #options: SocketServerOptions<Row>;
   readonly #host: ConnectionHost<Row>;
   readonly #limits: ConnectionLimits;
+  readonly #rate: ConnectionRate;
   readonly #connections = new Set<ClientConnection<Row>>();
   readonly #listenerOf = new WeakMap<ClientConnection<Row>, string>();
   /** Connections that wait for `enable`; undefined from then on. */
@@ -53,6 +58,8 @@ export class SocketServer<Row extends ApiShape> {
     this.#options = options;
     const { env, turn, metrics, quotas, buffers, config, heldBytes, apis, requests } = options;
     this.#limits = new ConnectionLimits(config);
+    const { "quota.window.num": count, "quota.window.size.seconds": seconds } = config();
+    this.#rate = new ConnectionRate({ count, ms: seconds * 1000 });
     this.unsent = new HeldBytes(heldBytes);
     this.#host = {
       env,
@@ -86,19 +93,20 @@ export class SocketServer<Row extends ApiShape> {
    * cannot be opened.
    */
   async bind(plan: ListenerPlan): Promise<void> {
-    const { env } = this.#options;
+    const { env, backlog } = this.#options;
     this.#listeners = new OpenListeners({
       network: env.network,
       logger: env.logger,
+      backlog,
       accept: (name, connection) => {
-        const { metrics, quotas } = this.#options;
+        const { metrics } = this.#options;
         const client = new ClientConnection(this.#host, connection, name);
         this.#connections.add(client);
         this.#listenerOf.set(client, name);
         metrics.connectionsOpen = this.#connections.size;
         metrics.connectionsOpened++;
         if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
-        const wait = quotas.connected(client.peer.host, env.clock.monotonic());
+        const wait = this.#delayOf(name, client.peer);
         if (wait > 0) client.mute(wait);
         if (this.#held !== undefined) {
           connection.pause();
@@ -111,6 +119,15 @@ export class SocketServer<Row extends ApiShape> {
       },
     });
     await this.#listeners.open(plan);
+  }
+
+  /** Time in ms that a new connection waits before it is served. */
+  #delayOf(listener: string, { host }: Peer): number {
+    const { env, quotas, config, protectedListener } = this.#options;
+    const now = env.clock.monotonic();
+    const wait = quotas.connected(host, now);
+    const isProtected = listener === protectedListener && this.advertised.size > 1;
+    return isProtected ? wait : Math.max(wait, this.#rate.delay(config()["max.connection.creation.rate"], now));
   }
 
   /** Serves connections. */

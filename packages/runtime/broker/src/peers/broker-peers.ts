@@ -8,6 +8,8 @@ import {
   type ResponseOf,
   WireError,
 } from "@samsa/wire";
+import type { BrokerConfig } from "../config/configs.ts";
+import { setupTimes } from "../config/server-configs.ts";
 
 interface Host {
   readonly env: Env;
@@ -15,8 +17,7 @@ interface Host {
   readonly software: ConnectionOptions["software"];
   /** Returns the endpoint of an unfenced broker for other brokers; undefined: there is none. */
   readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
-  /** Longest wait for a reply, in ms. */
-  readonly requestTimeoutMs: () => number;
+  readonly config: () => BrokerConfig;
 }
 
 interface Peer {
@@ -37,7 +38,7 @@ export class BrokerPeers {
   /** Sends a request at the highest version that both brokers know. Rejects with a `WireError`; does not repeat it. */
   async call<N extends ApiName>(id: BrokerId, api: N, request: RequestOf<N>): Promise<ResponseOf<N>> {
     const link = this.#linkTo(id);
-    return link.call(api, request, { timeoutMs: this.#host.requestTimeoutMs() });
+    return link.call(api, request, { timeoutMs: this.#host.config()["request.timeout.ms"] });
   }
 
   #linkTo(id: BrokerId): BrokerLink {
@@ -49,8 +50,8 @@ export class BrokerPeers {
     known?.link.disconnect();
     this.#peers.delete(id);
     if (endpoint === undefined) throw new WireError("CONNECTION_FAILED", `broker ${id} is not available`);
-    const { env, nodeId, software } = this.#host;
-    const link = new BrokerLink(env, endpoint, { clientId: String(nodeId), software });
+    const { env, nodeId, software, config } = this.#host;
+    const link = new BrokerLink(env, endpoint, { clientId: String(nodeId), software, ...setupTimes(config()) });
     this.#peers.set(id, { endpoint, link });
     return link;
   }

@@ -24,7 +24,7 @@ interface Limit {
 }
 
 /** A rate over windows (`Rate` over a `SampledStat`). */
-class Meter {
+export class Meter {
   readonly #windows: QuotaWindows;
   /** Samples, oldest first. */
   #samples: { start: number; sum: number }[] = [];

@@ -20,6 +20,7 @@ import {
 } from "@samsa/replica";
 import { BrokerLink, type Endpoint, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
+import { setupTimes } from "../config/server-configs.ts";
 import type { Turn } from "../turn/turn.ts";
 import { fetchedBatches } from "./fetched-batches.ts";
 import { FollowerSession, type SessionMember } from "./follower-session.ts";
@@ -246,6 +247,7 @@ export class ReplicaFetcher {
             software,
             buffers,
             requestTimeoutMs: config()["replica.socket.timeout.ms"],
+            ...setupTimes(config()),
           });
     return this.#link;
   }

@@ -4,7 +4,7 @@ import { Errors } from "@samsa/protocol";
 import type { GroupConfigs } from "../config/group-configs.ts";
 import type { AutoTopicCreation } from "../forwarding/auto-topic-creation.ts";
 import type { BrokerConfig } from "../config/configs.ts";
-import type { Settings } from "../config/settings.ts";
+import { codecOf, type Settings } from "../config/settings.ts";
 import type { ShardHost } from "../coordinator/shard-runner.ts";
 import type { Peer } from "../request/request-context.ts";
 import { SHARE_STATE_TOPIC } from "../config/internal-topics.ts";
@@ -89,6 +89,11 @@ export class ShareGroups {
       heartbeatIntervalMs: groupId => this.configs(groupId)["share.heartbeat.interval.ms"],
       assignmentIntervalMs: groupId => this.configs(groupId)["share.assignment.interval.ms"],
       maxSize: () => this.#host.config["group.share.max.size"],
+      // A retry must not overtake the write that it repeats.
+      initializeRetryMs: Math.max(
+        this.#host.config["group.share.initialize.retry.interval.ms"],
+        this.#host.config["offsets.commit.timeout.ms"],
+      ),
     };
   }
 
@@ -207,9 +212,10 @@ function statesOf({ env, nodeId, peers, tools, loads, config, topics, autoTopics
   };
   const loadBytes = config["share.coordinator.load.buffer.size"];
   const writeTimeoutMs = config["share.coordinator.write.timeout.ms"];
+  const compression = codecOf(config["share.coordinator.state.topic.compression.codec"]);
   const createTopic = (done: () => void) => autoTopics.ensure([SHARE_STATE_TOPIC], undefined, () => done());
   return new ShareStates(
-    { env, nodeId, peers, tools, loads, loadBytes, writeTimeoutMs, config: states, createTopic },
+    { env, nodeId, peers, tools, loads, loadBytes, writeTimeoutMs, compression, config: states, createTopic },
     topics,
   );
 }

@@ -9,6 +9,7 @@ import {
   ShareStateShard,
 } from "@samsa/coordinator";
 import { errorOf, Errors } from "@samsa/protocol";
+import type { Compression } from "@samsa/records";
 import type { BrokerPeers } from "../peers/broker-peers.ts";
 import { askRemotely } from "./remote-share-states.ts";
 import type { ShareStateAnswer } from "./share-state-answer.ts";
@@ -59,6 +60,8 @@ interface ShareStateHost extends ShardHost {
   readonly peers: BrokerPeers;
   readonly loadBytes: number;
   readonly writeTimeoutMs: number;
+  /** `share.coordinator.state.topic.compression.codec`; undefined: none. */
+  readonly compression: Compression | undefined;
   /** Creates the topic of share state, then calls `done`. */
   readonly createTopic: (done: () => void) => void;
 }
@@ -83,6 +86,7 @@ export class ShareStates extends Shards<Runner> {
         shard,
         loadBytes: host.loadBytes,
         writeTimeoutMs: host.writeTimeoutMs,
+        compression: host.compression,
         perform: effect => {
           if (effect.type === "warn") host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
           else partition.deleteRecords(effect.offset);

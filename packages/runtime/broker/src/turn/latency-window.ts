@@ -1,6 +1,8 @@
 /** Length of a window, in ms, and their number (`metrics.sample.window.ms`, `metrics.num.samples`). */
-const WINDOW_MS = 30_000;
-const WINDOWS = 2;
+export interface LatencyWindows {
+  readonly ms: number;
+  readonly count: number;
+}
 
 interface Window {
   readonly from: number;
@@ -11,12 +13,17 @@ interface Window {
 
 /** Average and maximum of durations in ms over the last windows. Times are monotonic. */
 export class LatencyWindow {
+  readonly #of: LatencyWindows;
   #windows: Window[] = [];
+
+  constructor(windows: LatencyWindows) {
+    this.#of = windows;
+  }
 
   add(now: number, ms: number): void {
     this.#expire(now);
     let last = this.#windows.at(-1);
-    if (last === undefined || now >= last.from + WINDOW_MS) {
+    if (last === undefined || now >= last.from + this.#of.ms) {
       last = { from: now, count: 0, total: 0, most: 0 };
       this.#windows.push(last);
     }
@@ -39,6 +46,7 @@ export class LatencyWindow {
   }
 
   #expire(now: number): void {
-    this.#windows = this.#windows.filter(({ from }) => from > now - WINDOWS * WINDOW_MS).slice(-WINDOWS);
+    const { ms, count } = this.#of;
+    this.#windows = this.#windows.filter(({ from }) => from > now - count * ms).slice(-count);
   }
 }

@@ -10,8 +10,8 @@ export class PeriodicTasks {
     this.#env = env;
   }
 
-  /** Runs `task` every `ms` milliseconds; an error that it throws is logged. */
-  every(name: string, ms: number, task: () => void): void {
+  /** Runs `task` every `ms` milliseconds, first after `firstMs`; an error that it throws is logged. */
+  every(name: string, ms: number, task: () => void, firstMs = ms): void {
     const again = (): void => {
       if (this.#isClosed) return;
       try {
@@ -21,7 +21,7 @@ export class PeriodicTasks {
       }
       this.#timers.set(name, this.#env.timers.after(ms, again));
     };
-    this.#timers.set(name, this.#env.timers.after(ms, again));
+    this.#timers.set(name, this.#env.timers.after(firstMs, again));
   }
 
   close(): void {

@@ -86,6 +86,7 @@ const FIXED: readonly (readonly [name: string, value: string])[] = [
   ["share.coordinator.state.topic.min.isr", "2"],
   ["log.cleaner.backoff.ms", "300"],
   ["log.retention.check.interval.ms", "1000"],
+  ["log.initial.task.delay.ms", "1000"],
   ["log.segment.delete.delay.ms", "500"],
 ];
 

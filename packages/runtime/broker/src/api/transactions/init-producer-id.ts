@@ -1,10 +1,10 @@
 import type { ProducerReply } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import { fencedAs } from "./transactions.ts";
-import type { Handler } from "../../request/handler.ts";
+import type { Handler, RequestOf } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "env" | "producerIds" | "transactions">;
+type Needs = Pick<BrokerParts, "config" | "env" | "producerIds" | "transactions">;
 
 /** First version whose clients know PRODUCER_FENCED. */
 const FENCED_VERSION = 4;
@@ -16,9 +16,11 @@ export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request,
   // Producer id and epoch must both be set or both be missing (KIP-360).
   if ((id === -1n) !== (epoch === -1) || transactionalId === "") return failed(Errors.INVALID_REQUEST.code);
   if (transactionalId !== null) {
+    const unable = twoPhaseFault(parts, request);
+    if (unable !== 0) return failed(unable);
     const expected = id === -1n ? undefined : { id, epoch };
     const refused = parts.transactions.request<ProducerReply>(
-      { type: "init", transactionalId, timeoutMs, expected },
+      { type: "init", transactionalId, timeoutMs: request.enable2Pc ? "ENDLESS" : timeoutMs, expected },
       initialized =>
         reply({
           throttleTimeMs: 0,
@@ -37,3 +39,11 @@ export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request,
     },
   );
 };
+
+/** Error of a request that asks for more of two-phase commit (KIP-939) than there is: Kafka 4.4 keeps no transaction. */
+function twoPhaseFault({ config }: Needs, { enable2Pc, keepPreparedTxn }: RequestOf<"InitProducerId">): number {
+  if (enable2Pc && !config["transaction.two.phase.commit.enable"]) {
+    return Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code;
+  }
+  return keepPreparedTxn ? Errors.UNSUPPORTED_VERSION.code : 0;
+}
