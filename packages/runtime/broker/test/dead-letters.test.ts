@@ -58,7 +58,8 @@ async function write({ name }: Topic, records: readonly NewRecord[], codec: 0 | 
 }
 
 const row = (key: string, value: string | number): NewRecord => ({
-  timestamp: 1,
+  // Retention does not take a recent record.
+  timestamp: Date.now(),
   key: new TextEncoder().encode(key),
   value: typeof value === "number" ? new Uint8Array(value) : new TextEncoder().encode(value),
   headers: [{ key: "own", value: null }],
