@@ -1,6 +1,7 @@
 import { DeadlineHeap, invariant, type Offset } from "@samsa/base";
-import { Errors, type ProtocolError } from "@samsa/protocol";
+import { Errors } from "@samsa/protocol";
 import type { Ticket } from "../shard/effects.ts";
+import { type Fault, invalidState, ownershipFault } from "./acknowledgement-fault.ts";
 import { abortedBatches, lastOfBatch, runsOfSize, without } from "./fetched.ts";
 import { InFlightBatch, InFlightBatches, loadedSlot, NOBODY, RecordState, runsOf, Slot, stateOf } from "./in-flight.ts";
 import type {
@@ -33,8 +34,6 @@ interface GapWindow {
   readonly end: Offset;
 }
 
-type Fault = readonly [error: ProtocolError, message: string];
-
 /** Number of deadlines of dropped batches that are tolerated before the heap is rebuilt. */
 const STALE_DEADLINES = 1000;
 const GAP = 0;
@@ -47,10 +46,6 @@ const TURNS_INTO: readonly RecordState[] = [
   RecordState.ARCHIVED,
 ];
 const NOTHING: Acquired = { records: [], count: 0 };
-
-function invalidState(message: string): Fault {
-  return [Errors.INVALID_RECORD_STATE, message];
-}
 
 /**
  * Topic partition as consumed by one share group (KIP-932, `SharePartition`): records in flight, their acquisition
@@ -147,6 +142,17 @@ export class SharePartition {
     // All records in flight may be of aborted transactions, which no member acknowledges; Kafka's consumers stall here.
     this.#moveStart();
     return isOpen();
+  }
+
+  /** Offset before which an acquisition of `maxRecords` records ends, but for the rest of its last batch. */
+  reach(maxRecords: number): Offset {
+    return Math.max(this.#endOffset + 1, this.nextFetchOffset()) + maxRecords;
+  }
+
+  /** Number of records up to `nextOffset` that were never fetched, and that a member may acquire now. */
+  fresh(nextOffset: Offset): number {
+    const room = this.#settings().maxRecordLocks - this.#inFlight;
+    return Math.max(0, Math.min(room, nextOffset - this.#endOffset - 1));
   }
 
   /** Acquires records that were read from the log for a member. */
@@ -586,14 +592,4 @@ export class SharePartition {
     }
     return done;
   }
-}
-
-/** Error of a member that has not acquired the slot; undefined if it has. */
-function ownershipFault(slot: Slot, memberId: string, what: "batch" | "offset"): Fault | undefined {
-  if (slot.state !== RecordState.ACQUIRED) {
-    const why = what === "batch" ? "The batch is not in the acquired state." : "The offset is not acquired.";
-    return invalidState(`The ${what} cannot be acknowledged. ${why}`);
-  }
-  if (slot.memberId === memberId) return undefined;
-  return invalidState(`Member is not the owner of ${what === "batch" ? "batch record" : "offset"}`);
 }
