@@ -4,6 +4,7 @@
  */
 
 import type { DecompressionBuffer } from "./decompression-buffer.ts";
+import type { Digest128 } from "./siphash.ts";
 
 /** Milliseconds since the Unix epoch. */
 export type Millis = number;
@@ -324,8 +325,8 @@ export type HashName = "SHA-256" | "SHA-512";
 
 /** Hashes and checksums. */
 export interface Crypto {
-  /** Collision-resistant digest of sixteen bytes. */
-  readonly digest: (bytes: Uint8Array) => Uint8Array;
+  /** Digest that differs for different inputs, whoever chooses them. It is another one in each environment. */
+  readonly digest: Digest128;
   readonly crc32c: Crc32c;
   readonly hash: (hash: HashName, bytes: Uint8Array) => Uint8Array;
   /** Message authentication code (RFC 2104). */

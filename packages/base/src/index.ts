@@ -116,4 +116,5 @@ export {
 } from "./uuid.ts";
 export { VERSION } from "./version.ts";
 export { xxh3 } from "./xxh3.ts";
+export { type Digest128, sipHash128 } from "./siphash.ts";
 export { SortedMap, SortedMapEdit } from "./sorted-map.ts";

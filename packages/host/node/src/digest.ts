@@ -1,14 +1,13 @@
-import type { Crypto, HashName } from "@samsa/base";
+import { type Crypto, type Digest128, type HashName, sipHash128 } from "@samsa/base";
 import * as crypto from "node:crypto";
 
-const BYTES = 16;
 const NODE_NAMES = { "SHA-256": "sha256", "SHA-512": "sha512" } as const satisfies Record<HashName, string>;
 const LENGTHS = { "SHA-256": 32, "SHA-512": 64 } as const satisfies Record<HashName, number>;
 
-/** First half of a SHA-256, for `Crypto.digest`. */
-export function nodeDigest(bytes: Uint8Array): Uint8Array {
-  return crypto.hash("sha256", bytes, "buffer").subarray(0, BYTES);
-}
+const KEY_BYTES = 16;
+
+/** Digest with a key of its own, for `Crypto.digest`. */
+export const nodeDigest = (): Digest128 => sipHash128(crypto.randomBytes(KEY_BYTES));
 
 /** Hashes of SCRAM over Node. Keys are derived on another thread. */
 export const nodeHashes: Pick<Crypto, "hash" | "hmac" | "deriveKey"> = {

@@ -18,7 +18,7 @@ export function nodeEnv(options: { logger: Logger; network?: NodeNetworkOptions 
     disk: nodeDisk(),
     network: nodeNetwork(logger, options.network),
     http: nodeHttp(),
-    crypto: { crc32c: nodeCrc32c(), digest: nodeDigest, ...nodeHashes },
+    crypto: { crc32c: nodeCrc32c(), digest: nodeDigest(), ...nodeHashes },
     codecs: nodeCodecs(),
     pattern: nodePattern,
     logger,

@@ -1,6 +1,6 @@
 export { hasZstd, nodeCodecs, pureCodecs } from "./codecs.ts";
 export { nodeCrc32c } from "./crc32c.ts";
-export { blockingHashes, nodeDigest } from "./digest.ts";
+export { blockingHashes } from "./digest.ts";
 export { nodeDisk } from "./disk.ts";
 export { nodeEnv } from "./env.ts";
 export { type NodeJudge, nodeJudge } from "./judge.ts";

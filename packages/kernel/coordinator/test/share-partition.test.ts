@@ -807,7 +807,16 @@ class Pair {
     expect(from).toBe(model.free ?? Math.max(end + 1, model.start));
     const wasFree = model.free !== undefined;
     const room = bench.partition.canAcquire();
+    const reach = bench.partition.reach(options.maxRecords);
+    const at = bench.log.findIndex(({ lastOffset }) => lastOffset >= from);
+    const readTo = at === -1 ? undefined : bench.log.slice(at, at + options.reads).at(-1)?.lastOffset;
+    const fresh = readTo === undefined ? 0 : bench.partition.fresh(readTo + 1);
     const { records, count } = bench.fetch(member, options);
+    const lastOffset = records.at(-1)?.lastOffset ?? -1;
+    const { baseOffset = -1 } = bench.log.find(found => found.lastOffset >= lastOffset) ?? {};
+    expect(baseOffset, "more need not be read").toBeLessThan(reach);
+    if (!wasFree)
+      expect(count, "what is fresh is delivered").toBeGreaterThanOrEqual(Math.min(fresh, options.maxRecords));
     let sum = 0;
     for (const { firstOffset, lastOffset, deliveryCount } of records) {
       for (let offset = firstOffset; offset <= lastOffset; offset++, sum++) {

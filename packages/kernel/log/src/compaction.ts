@@ -189,6 +189,8 @@ export interface FilterOptions {
 export class BatchFilter {
   readonly #options: FilterOptions;
   readonly #record = new RecordCursor();
+  /** Tells for each record of the batch in hand whether it stays: 1. */
+  #stay = new Uint8Array(256);
 
   constructor(options: FilterOptions) {
     this.#options = options;
@@ -218,7 +220,9 @@ export class BatchFilter {
     let count = 0;
     let tombstones = false;
     for (; record.next(); count++) {
-      if (!this.#stays(batch, record, of.horizon)) continue;
+      const stays = this.#stays(batch, record, of.horizon);
+      this.#note(count, stays);
+      if (!stays) continue;
       kept++;
       if (record.valueLength < 0) tombstones = true;
     }
@@ -230,10 +234,19 @@ export class BatchFilter {
     const timed = deleteHorizon === undefined ? {} : { deleteHorizon };
     const builder = new BatchBuilder({ ...headerOf(batch), compression, ...timed }, tools);
     record.rewind();
-    while (record.next()) {
-      if (this.#stays(batch, record, of.horizon)) builder.appendFrom(record, record.timestamp, record.offsetDelta);
+    for (let i = 0; record.next(); i++) {
+      if (this.#stay[i] === 1) builder.appendFrom(record, record.timestamp, record.offsetDelta);
     }
     return builder.build(batch.lastOffsetDelta);
+  }
+
+  #note(index: number, stays: boolean): void {
+    if (index === this.#stay.length) {
+      const larger = new Uint8Array(2 * index);
+      larger.set(this.#stay);
+      this.#stay = larger;
+    }
+    this.#stay[index] = stays ? 1 : 0;
   }
 
   /** True if a record is the last of its key, and not an expired tombstone. */

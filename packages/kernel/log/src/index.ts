@@ -38,7 +38,7 @@ export {
 export { EpochCache } from "./epochs.ts";
 export { IndexCache } from "./index-cache.ts";
 export { type AbortedTxn, fitsIndex, OffsetIndex, TimeIndex, TxnIndex } from "./indexes.ts";
-export { type KeyDigest, OffsetMap } from "./offset-map.ts";
+export { OffsetMap } from "./offset-map.ts";
 export {
   type AppendOrigin,
   type CompletedTxn,

@@ -1,4 +1,4 @@
-import type { Offset } from "@samsa/base";
+import type { Digest128, Offset } from "@samsa/base";
 /** Size of an entry in bytes: four words of the key's digest, two of its offset. */
 const MAP_ENTRY_BYTES = 24;
 const WORDS = MAP_ENTRY_BYTES / 4;
@@ -6,9 +6,6 @@ const FIRST_SLOTS = 1024;
 /** Load at which the table grows, up to its bound. */
 const CROWDED = 0.6;
 const HIGH_WORD = 0x100000000;
-
-/** Returns a digest of 16 bytes; equal digests count as equal keys. */
-export type KeyDigest = (key: Uint8Array) => Uint8Array;
 
 /**
  * Last offset of each key, by the key's digest, in one table of numbers (`SkimpyOffsetMap`). Memory grows with the keys
@@ -18,14 +15,16 @@ export class OffsetMap {
   /** Offset up to which all records have been added; -1: none. */
   latestOffset: Offset = -1;
   size = 0;
-  readonly #digest: KeyDigest;
+  readonly #digest: Digest128;
+  /** Digest of the key in hand. */
+  readonly #words = new Uint32Array(4);
   readonly #mostSlots: number;
   readonly #mostKeys: number;
   #slots = 0;
   #table = new Uint32Array(0);
 
-  /** Limits the table to `bytes`, of which keys may fill the share `loadFactor`. */
-  constructor(bytes: number, loadFactor: number, digest: KeyDigest) {
+  /** Limits the table to `bytes`, of which keys may fill the share `loadFactor`. Equal digests count as equal keys. */
+  constructor(bytes: number, loadFactor: number, digest: Digest128) {
     this.#digest = digest;
     this.#mostSlots = Math.max(2, Math.floor(bytes / MAP_ENTRY_BYTES));
     // A slot must stay free, so that the search for a missing key ends.
@@ -43,17 +42,15 @@ export class OffsetMap {
 
   /** Sets the last offset of `key`; false if there is no room for another key. Offsets must grow. */
   put(key: Uint8Array, offset: Offset): boolean {
-    const digest = this.#digest(key);
-    const view = new DataView(digest.buffer, digest.byteOffset, 16);
-    const words = [view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)] as const;
-    let at = this.#find(words);
+    this.#digest(key, this.#words);
+    let at = this.#find(this.#words);
     if (this.#isFree(at)) {
       if (this.size >= this.#mostKeys) return false;
       if (this.size >= this.#slots * CROWDED && this.#slots < this.#mostSlots) {
         this.#grow();
-        at = this.#find(words);
+        at = this.#find(this.#words);
       }
-      this.#table.set(words, at);
+      this.#table.set(this.#words, at);
       this.size++;
     }
     this.#table[at + 4] = Math.floor(offset / HIGH_WORD) + 1;
@@ -63,9 +60,8 @@ export class OffsetMap {
 
   /** Last offset of `key`; -1 if the map does not have it. */
   get(key: Uint8Array): Offset {
-    const digest = this.#digest(key);
-    const view = new DataView(digest.buffer, digest.byteOffset, 16);
-    const at = this.#find([view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)]);
+    this.#digest(key, this.#words);
+    const at = this.#find(this.#words);
     return this.#isFree(at) ? -1 : ((this.#table[at + 4] as number) - 1) * HIGH_WORD + (this.#table[at + 5] as number);
   }
 
@@ -75,9 +71,12 @@ export class OffsetMap {
   }
 
   /** Position of the key in the table, or of the slot for it. */
-  #find(words: readonly [number, number, number, number]): number {
+  #find(words: Uint32Array): number {
     const table = this.#table;
-    const [a, b, c, d] = words;
+    const a = words[0] as number;
+    const b = words[1] as number;
+    const c = words[2] as number;
+    const d = words[3] as number;
     for (let slot = a % this.#slots; ; slot = slot + 1 === this.#slots ? 0 : slot + 1) {
       const at = slot * WORDS;
       if (table[at + 4] === 0) return at;
@@ -91,13 +90,8 @@ export class OffsetMap {
     this.#table = new Uint32Array(this.#slots * WORDS);
     for (let from = 0; from < old.length; from += WORDS) {
       if (old[from + 4] === 0) continue;
-      const at = this.#find([
-        old[from] as number,
-        old[from + 1] as number,
-        old[from + 2] as number,
-        old[from + 3] as number,
-      ]);
-      this.#table.set(old.subarray(from, from + WORDS), at);
+      const entry = old.subarray(from, from + WORDS);
+      this.#table.set(entry, this.#find(entry));
     }
   }
 }

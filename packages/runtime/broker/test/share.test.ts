@@ -1,5 +1,5 @@
 import { Errors } from "@samsa/protocol";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   ACCEPT,
   alter,
@@ -221,6 +221,31 @@ describe("a share group", () => {
     expect(await a.acquired({ partitions: [0, 1, 2], maxWaitMs: 5000 })).toEqual(["0-1×1"]);
     expect(await a.acquired({ partitions: [0, 1, 2], maxWaitMs: 5000 }), "the other one").toEqual(["0-1×1"]);
     a.close();
+  });
+
+  test("reads about as much as its member may have, unless more is wanted", async () => {
+    const topic = await newTopic(2);
+    const batches = Array.from({ length: 40 }, () => 1000);
+    for (const index of [0, 1]) for (const count of batches) await produce(topic, count, { index });
+    const groupId = await newGroup(topic, { partitions: 2, configs: { "share.partition.max.record.locks": "4000" } });
+    const reads = [0, 1].map(index => {
+      const partition = at.broker.broker.topics.partition(topic.name, index);
+      if (partition === undefined) throw new Error("the partition is here");
+      return vi.spyOn(partition, "read");
+    });
+    const bytes = (index: number): number =>
+      reads[index].mock.results.reduce((sum, { value }) => sum + (value as { size: number }).size, 0);
+    const member = await Member.join(groupId, topic);
+    expect(await member.acquired({ partitions: [0, 1], maxRecords: 1500 })).toEqual(["0-999×1", "1000-1999×1"]);
+    // About 8 kB for each batch of a thousand records.
+    expect(bytes(0)).toBeGreaterThan(16_000);
+    expect(bytes(0)).toBeLessThanOrEqual(128 * 1024);
+    expect(reads[1], "the first partition had enough").not.toHaveBeenCalled();
+    // Each partition is the first in turn.
+    expect(await member.acquired({ maxRecords: 500, minBytes: 300_000 })).toEqual(["0-999×1"]);
+    expect(bytes(1)).toBeGreaterThan(300_000);
+    for (const read of reads) read.mockRestore();
+    member.close();
   });
 
   test("a request that makes no sense is refused as a whole", async () => {

@@ -45,6 +45,9 @@ export interface CompactOptions {
 /** Thrown if the log was truncated, moved, deleted or paused meanwhile, or if the cleaner stops. */
 class Stopped extends Error {}
 
+/** Time in ms after which other work comes first. */
+const SLICE_MS = 1;
+
 const SUFFIXES = [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
 /** Reads the batches of a file, one buffer at a time. The file must stay open until `next` resolves. */
@@ -193,6 +196,8 @@ class Compaction {
   readonly #tools: Tools;
   readonly #changes: number;
   readonly #batch = new BatchCursor();
+  /** Monotonic time at which other work came last. */
+  #pausedAt: number;
 
   constructor(log: PartitionLog, options: CompactOptions) {
     const { crypto, codecs } = log.home.env;
@@ -200,6 +205,18 @@ class Compaction {
     this.#options = options;
     this.#tools = { crc32c: crypto.crc32c, codecs };
     this.#changes = log.changes;
+    this.#pausedAt = log.home.env.clock.monotonic();
+  }
+
+  get #isSliceOver(): boolean {
+    return this.#log.home.env.clock.monotonic() - this.#pausedAt >= SLICE_MS;
+  }
+
+  /** Lets other work come first. Throws `Stopped` as `#check` does. */
+  async #pause(bytes: number, segment: Segment): Promise<void> {
+    await this.#options.pause(bytes);
+    this.#pausedAt = this.#log.home.env.clock.monotonic();
+    this.#check([segment]);
   }
 
   /** Throws `Stopped` if the log has changed since the compaction began. */
@@ -252,13 +269,14 @@ class Compaction {
       while (this.#batch.next()) {
         if (this.#batch.baseOffset >= end) return true;
         if (!mapKeys(this.#batch, from, map, txns, this.#tools)) return false;
+        if (this.#isSliceOver) await this.#pause(0, segment);
       }
     }
     return true;
   }
 
   async *#batches(segment: Segment): AsyncIterable<Uint8Array> {
-    const { bufferBytes, pause } = this.#options;
+    const { bufferBytes } = this.#options;
     const { path, home } = this.#log;
     // Opens its own handle: the log may close the one that it reads with.
     const file = home.env.disk.open(`${path}/${segment.file}`, "read");
@@ -266,9 +284,9 @@ class Compaction {
     try {
       for (let bytes = await reader.next(); bytes !== undefined; bytes = await reader.next()) {
         this.#check([segment]);
+        this.#pausedAt = home.env.clock.monotonic();
         yield bytes;
-        await pause(bytes.length);
-        this.#check([segment]);
+        await this.#pause(bytes.length, segment);
       }
     } finally {
       reader.release();
@@ -310,7 +328,7 @@ class Compaction {
     { txns, now }: { txns: PassingTxns; now: number },
   ): Promise<boolean> {
     const log = this.#log;
-    const { map, bufferBytes, pause } = this.#options;
+    const { map, bufferBytes } = this.#options;
     const filter = new BatchFilter({
       map,
       txns,
@@ -332,10 +350,11 @@ class Compaction {
           const left = filter.filter(this.#batch);
           if (left !== undefined) files.append(left);
           if (left?.buffer !== bytes.buffer) changed = true;
+          if (this.#isSliceOver) await this.#pause(0, segment);
         }
         const { waiting } = files;
         files.write();
-        if (waiting >= bufferBytes) await pause(waiting);
+        if (waiting >= bufferBytes) await this.#pause(waiting, segment);
       }
     }
     return changed;

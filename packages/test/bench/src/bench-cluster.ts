@@ -1,7 +1,8 @@
 import { entryAt } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { BrokerConnection, type ResponseOf, WireError } from "@samsa/wire";
-import { type BrokerProcess, sleep } from "./process.ts";
+import type { BrokerProcess } from "./process.ts";
+import { sleep } from "./system/sleep.ts";
 
 const LIMIT_MS = 600_000;
 /** Least pause between two questions, in ms; an expensive question is followed by a pause as long as itself. */

@@ -1,8 +1,8 @@
 import { type Contender, topic } from "./contenders.ts";
 import { BenchCluster } from "./bench-cluster.ts";
 import { type Java, runJava } from "./java.ts";
-import { type Figures, numberIn, TOOLS } from "./loads.ts";
-import { sleep } from "./process.ts";
+import { type Figures, numberIn, type Place, TOOLS } from "./loads.ts";
+import { sleep } from "./system/sleep.ts";
 
 /** Loads of three nodes on this machine, with three replicas of each partition. */
 
@@ -13,12 +13,6 @@ const FAULT_AFTER_MS = 11_000;
 const MANY = 10_000;
 const PART = 1000;
 const IDLE_MS = 10_000;
-
-interface Place {
-  readonly bundle: string;
-  readonly folder: string;
-  readonly quick: boolean;
-}
 
 interface Load {
   readonly name: string;

@@ -15,8 +15,10 @@ export interface Contender {
   prepareCluster(folder: string, nodes: number): Promise<(index: number) => Promise<BrokerProcess>>;
 }
 
-/** Options of a start; contenders without the feature ignore them. */
+/** Options of a start; contenders without the feature ignore a port and a folder. */
 export interface StartOptions {
+  /** Further settings, as `name=value`. */
+  readonly settings?: readonly string[];
   /** Port of the `/metrics` endpoint. */
   readonly httpPort?: number;
   /** Folder for CPU profiles. */
@@ -32,9 +34,12 @@ const SHARED = [
 
 /** Samsa, run from `bundle` by Node with `nodeFlags`. Another build to compare with is named "Before". */
 export function samsa(bundle: string, nodeFlags: readonly string[], name: "Samsa" | "Before" = "Samsa"): Contender {
-  const start = async (folder: string, { httpPort, profile }: StartOptions = {}): Promise<BrokerProcess> => {
+  const start = async (
+    folder: string,
+    { httpPort, profile, settings: own = [] }: StartOptions = {},
+  ): Promise<BrokerProcess> => {
     const port = await freePort();
-    const settings = [`listeners=PLAINTEXT://127.0.0.1:${port}`, `log.dirs=${join(folder, "data")}`, ...SHARED];
+    const settings = [`listeners=PLAINTEXT://127.0.0.1:${port}`, `log.dirs=${join(folder, "data")}`, ...SHARED, ...own];
     const args = [
       ...nodeFlags,
       ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]),
@@ -113,7 +118,7 @@ const JVM = [
 
 /** Apache Kafka as one node in combined mode. */
 export function kafka(java: Java): Contender {
-  const write = (folder: string, port: number, controller: number): string => {
+  const write = (folder: string, port: number, controller: number, settings: readonly string[] = []): string => {
     const file = join(folder, "server.properties");
     const lines = [
       "process.roles=broker,controller",
@@ -126,8 +131,11 @@ export function kafka(java: Java): Contender {
       `log.dirs=${join(folder, "data")}`,
       "transaction.state.log.replication.factor=1",
       "transaction.state.log.min.isr=1",
+      "share.coordinator.state.topic.replication.factor=1",
+      "share.coordinator.state.topic.min.isr=1",
       "log.initial.task.delay.ms=500",
       ...SHARED,
+      ...settings,
     ];
     writeFileSync(file, `${lines.join("\n")}\n`);
     return file;
@@ -144,9 +152,9 @@ export function kafka(java: Java): Contender {
       const id = randomUuid(randomBytes);
       await runJava(java, "kafka.tools.StorageTool", ["format", "--standalone", "-t", id, "-c", file]);
     },
-    async start(folder) {
+    async start(folder, { settings } = {}) {
       const port = await freePort();
-      const file = write(folder, port, controllers.get(folder) ?? (await freePort()));
+      const file = write(folder, port, controllers.get(folder) ?? (await freePort()), settings);
       return BrokerProcess.start({ program: "java", args: [...JVM, "-cp", java.classPath, "kafka.Kafka", file] }, port);
     },
     async prepareCluster(folder, nodes) {

@@ -1,1 +1,2 @@
-export { BrokerProcess, freePort, sleep } from "./process.ts";
+export { BrokerProcess, freePort } from "./process.ts";
+export { sleep } from "./system/sleep.ts";

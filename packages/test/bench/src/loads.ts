@@ -1,7 +1,8 @@
 import { readdirSync } from "node:fs";
 import { topic } from "./contenders.ts";
 import { type Java, runJava, runJavaToAnyEnd } from "./java.ts";
-import { type BrokerProcess, sleep } from "./process.ts";
+import type { BrokerProcess } from "./process.ts";
+import { sleep } from "./system/sleep.ts";
 
 /** Broker and environment of a load. */
 export interface Stage {
@@ -10,6 +11,14 @@ export interface Stage {
   readonly broker: BrokerProcess;
   /** The broker's log directory. */
   readonly data: string;
+  /** Sends fewer records. */
+  readonly quick: boolean;
+}
+
+/** Folder of a load that starts its brokers itself. */
+export interface Place {
+  readonly bundle: string;
+  readonly folder: string;
   /** Sends fewer records. */
   readonly quick: boolean;
 }

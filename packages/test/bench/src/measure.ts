@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { type Contender, topic } from "./contenders.ts";
 import type { Java } from "./java.ts";
 import { type Figures, LOADS } from "./loads.ts";
-import { type BrokerProcess, freePort, sleep } from "./process.ts";
+import { type BrokerProcess, freePort } from "./process.ts";
+import { sleep } from "./system/sleep.ts";
+import { LOAD_SETTINGS } from "./request-loads.ts";
 import { RESTARTING, WIDE } from "./wide.ts";
 
 /** Options of `measure`. */
@@ -129,7 +131,7 @@ async function wide(contender: Contender, java: Java, options: MeasureOptions): 
     // Use a new broker for each load, because each leaves much data behind.
     const folder = join(options.folder, name);
     await contender.prepare(folder);
-    const broker = await contender.start(folder, { profile });
+    const broker = await contender.start(folder, { profile, settings: LOAD_SETTINGS[name] ?? [] });
     console.error(`${contender.name}: ${name}`);
     try {
       const stage = { java, bundle, broker, quick, data: join(folder, "data") };

@@ -1,16 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import * as net from "node:net";
 import { nodeEnv } from "@samsa/node";
 import { RawConnection, WireError } from "@samsa/wire";
+import { cpuSecondsOf, readProc } from "./system/proc.ts";
+import { sleep } from "./system/sleep.ts";
 
-/** Unit of CPU time in `/proc`: Linux reports hundredths of a second, whatever the kernel's own tick is. */
-const TICKS_PER_SECOND = 100;
 const ANSWER_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 60_000;
-
-/** Resolves after `ms` milliseconds. */
-export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 /** Ports that systems do not give to outgoing connections by themselves: such a one could take a port before its use. */
 const [FIRST_PORT, PORTS] = [10_000, 20_000];
@@ -106,10 +102,7 @@ export class BrokerProcess {
 
   /** User and system CPU seconds so far; undefined without `/proc`. */
   cpuSeconds(): number | undefined {
-    const stat = readProc(this.pid, "stat");
-    // The process name may contain spaces and ends at the last bracket; utime and stime are fields 14 and 15.
-    const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    return cpuSecondsOf(this.pid);
   }
 
   /** Resident memory in MiB; undefined without `/proc`. */
@@ -129,14 +122,6 @@ export class BrokerProcess {
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#gone;
-  }
-}
-
-function readProc(pid: number, name: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, "utf8");
-  } catch {
-    return undefined;
   }
 }
 

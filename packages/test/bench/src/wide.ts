@@ -5,10 +5,13 @@ import { clients } from "./clients.ts";
 import { cluster, clusterMany } from "./cluster.ts";
 import { decisionCost, imageBytes } from "./decisions.ts";
 import { type Java, runJava, runJavaFile, runJavaToAnyEnd } from "./java.ts";
-import { costing, type Figures, numberIn, type Stage, TOOLS } from "./loads.ts";
-import { type BrokerProcess, sleep } from "./process.ts";
+import { costing, type Figures, numberIn, type Place, type Stage, TOOLS } from "./loads.ts";
+import { loading } from "./loading.ts";
+import type { BrokerProcess } from "./process.ts";
+import { sleep } from "./system/sleep.ts";
+import { REQUEST_LOADS } from "./request-loads.ts";
 
-/** Loads of `--wide`: compression, many readers, a backlog, a mixture, a start after a kill, 10,000 partitions. */
+/** Loads of `--wide`: compression, many readers, a backlog, a mixture, a start after a kill, 10,000 partitions, requests of many clients. */
 
 const RECORD_BYTES = 1000;
 const CODECS = ["gzip", "snappy", "lz4", "zstd"] as const;
@@ -139,12 +142,6 @@ async function mixture(stage: Stage): Promise<Figures> {
 const MANY = 10_000;
 const PART = 1000;
 
-interface Place {
-  readonly bundle: string;
-  readonly folder: string;
-  readonly quick: boolean;
-}
-
 /** Measures a start after many writes and a kill, with segments of 100 MiB. */
 async function killed(contender: Contender, java: Java, { bundle, folder, quick }: Place): Promise<Figures> {
   await contender.prepare(folder);
@@ -200,7 +197,7 @@ async function tenThousand(contender: Contender, java: Java, { bundle, folder, q
 /** Loads that stop and start their broker themselves, by name. */
 export const RESTARTING: Readonly<
   Record<string, (contender: Contender, java: Java, place: Place) => Promise<Figures>>
-> = { killed, "ten-thousand": tenThousand, cluster, "cluster-many": clusterMany };
+> = { killed, loading, "ten-thousand": tenThousand, cluster, "cluster-many": clusterMany };
 
 /** Loads of `--wide` by name, in running order. */
 export const WIDE: Readonly<Record<string, (stage: Stage, folder: string) => Promise<Figures>>> = {
@@ -209,4 +206,5 @@ export const WIDE: Readonly<Record<string, (stage: Stage, folder: string) => Pro
   backlog,
   mixture,
   clients,
+  ...REQUEST_LOADS,
 };

@@ -226,9 +226,18 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "test/bench",
     name: "@samsa/bench",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/metadata", "@samsa/node", "@samsa/wire", "@samsa/client"],
+    imports: [
+      "@samsa/base",
+      "@samsa/assign",
+      "@samsa/protocol",
+      "@samsa/metadata",
+      "@samsa/node",
+      "@samsa/wire",
+      "@samsa/client",
+    ],
     node: true,
     libraries: ["kafkajs", "@platformatic/kafka"],
+    folders: ["system", "clients", "requests", "."],
   },
   {
     folder: "test/fuzz",

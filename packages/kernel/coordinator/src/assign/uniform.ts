@@ -13,16 +13,13 @@ interface Quota {
   extra: number;
 }
 
-/** Keeps a member's partitions up to its quota; adds the others to `free`. */
-function keep(
-  member: AssignedMember,
-  topics: ReadonlySet<Uuid>,
-  most: number,
-  free: Place[],
-): Map<Uuid, Set<PartitionIndex>> {
+/** Keeps a member's partitions up to its quota, and adds the others to `free`. Returns its own assignment if all stay. */
+function keep(member: AssignedMember, topics: ReadonlySet<Uuid>, most: number, free: Place[]): Assignment {
+  const { assigned } = member;
+  if (sizeOf(assigned) <= most && [...assigned.keys()].every(topic => topics.has(topic))) return assigned;
   const kept = new Map<Uuid, Set<PartitionIndex>>();
   let room = most;
-  for (const [topic, partitions] of member.assigned) {
+  for (const [topic, partitions] of assigned) {
     if (!topics.has(topic)) continue;
     for (const partition of partitions) {
       if (room > 0) {
@@ -40,42 +37,57 @@ function sizeOf(assignment: Assignment): number {
   return size;
 }
 
+/** Assignment with further partitions. */
+function extended(assignment: Assignment, places: readonly Place[]): Assignment {
+  const result = new Map([...assignment].map(([topic, partitions]) => [topic, new Set(partitions)]));
+  for (const { topic, partition } of places) add(result, topic, partition);
+  return result;
+}
+
+/** Partitions that no member has, in the order of the topics. */
+function unassigned(input: AssignorInput, topics: ReadonlySet<Uuid>): Place[] {
+  const held = new Map([...topics].map(topic => [topic, new Uint8Array(input.partitions(topic))]));
+  for (const { assigned } of input.members) {
+    for (const [topic, partitions] of assigned) {
+      const marks = held.get(topic);
+      if (marks === undefined) continue;
+      for (const partition of partitions) marks[partition] = 1;
+    }
+  }
+  const free: Place[] = [];
+  for (const [topic, marks] of held) {
+    for (let partition = 0; partition < marks.length; partition++) {
+      if (marks[partition] === 0) free.push({ topic, partition });
+    }
+  }
+  return free;
+}
+
 /** Assigns to members with equal subscriptions: sizes differ by at most one, with as few moves as possible. */
 function uniformAlike(input: AssignorInput): Map<string, Assignment> {
   const { members } = input;
   const [first] = members;
   if (first === undefined) return new Map();
   const { topics } = first;
-  const held = new Map<Uuid, Set<PartitionIndex>>();
-  for (const { assigned } of members) {
-    for (const [topic, owned] of assigned) for (const partition of owned) add(held, topic, partition);
-  }
-  const free: Place[] = [];
+  const free = unassigned(input, topics);
   let total = 0;
-  for (const topic of topics) {
-    const count = input.partitions(topic);
-    total += count;
-    const taken = held.get(topic);
-    for (let partition = 0; partition < count; partition++) {
-      if (taken?.has(partition) !== true) free.push({ topic, partition });
-    }
-  }
+  for (const topic of topics) total += input.partitions(topic);
   const quota: Quota = { least: Math.floor(total / members.length), extra: total % members.length };
-  const result = new Map<string, Map<Uuid, Set<PartitionIndex>>>();
-  const unfilled: { readonly assigned: Map<Uuid, Set<PartitionIndex>>; readonly room: number }[] = [];
+  const result = new Map<string, Assignment>();
+  const unfilled: { readonly id: string; readonly kept: Assignment; readonly room: number }[] = [];
   members.forEach((member, index) => {
     let most = quota.least + (quota.extra > 0 ? 1 : 0);
-    const assigned = keep(member, topics, most, free);
-    const size = sizeOf(assigned);
+    const kept = keep(member, topics, most, free);
+    const size = sizeOf(kept);
     // A member leaves the extra partition to another, unless all remaining members are needed to use them up.
     if (most > quota.least && size <= quota.least && members.length - index > quota.extra) most--;
     if (most > quota.least) quota.extra--;
-    if (size < most) unfilled.push({ assigned, room: most - size });
-    result.set(member.id, assigned);
+    if (size < most) unfilled.push({ id: member.id, kept, room: most - size });
+    result.set(member.id, kept);
   });
   let next = 0;
-  for (const { assigned, room } of unfilled) {
-    for (const { topic, partition } of free.slice(next, next + room)) add(assigned, topic, partition);
+  for (const { id, kept, room } of unfilled) {
+    result.set(id, extended(kept, free.slice(next, next + room)));
     next += room;
   }
   return result;

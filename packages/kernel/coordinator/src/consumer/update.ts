@@ -162,12 +162,14 @@ export class ConsumerUpdates {
     const { config, topics, wall } = this.#context;
     const members = this.#membersWith(group, after);
     const subscriptions = group.subscriptionsWith([before], after);
+    const uniform = isUniform(subscriptions, members.length);
+    const common = uniform ? this.topicIds(group, after) : undefined;
     const specs = members.map(({ member, target }): AssignedMember => {
-      return { id: member.id, instanceId: member.instanceId, topics: this.topicIds(group, member), assigned: target };
+      const ids = common ?? this.topicIds(group, member);
+      return { id: member.id, instanceId: member.instanceId, topics: ids, assigned: target };
     });
     const name = group.preferredAssignor(before, after) ?? defaultAssignor(config.consumer);
     const assignor = ASSIGNORS.get(name) ?? ASSIGNORS.get("uniform");
-    const uniform = isUniform(subscriptions, members.length);
     const result = assignor?.({ members: specs, uniform, partitions: id => topics.partitions(id) });
     for (const { id, known } of members) {
       const target = result?.get(id) ?? NOTHING;
@@ -232,6 +234,8 @@ export class ConsumerUpdates {
 
   /** Removes members, then calls `done`. Converts a group whose other members are all classic to a classic group. */
   putOut(group: ConsumerGroup, members: readonly ConsumerMember[], done: (errorCode: number) => void): void {
+    // A large group that ends loses one member after the other.
+    if (group.classicMembers === 0) return this.#context.append(this.#fence(group, members), done);
     const { config } = this.#context;
     const staying = [...group.members.values()].filter(member => !members.includes(member));
     const isClassic = staying.length > 0 && staying.every(({ classic }) => classic !== null);

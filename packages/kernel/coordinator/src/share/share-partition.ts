@@ -8,7 +8,6 @@ import {
   AcknowledgeType,
   InFlightBatch,
   InFlightBatches,
-  loadedSlot,
   NOBODY,
   partsOf,
   RecordState,
@@ -18,6 +17,7 @@ import {
   TURNS_INTO,
 } from "./in-flight.ts";
 import { deliverable, isIsolated } from "./isolation.ts";
+import { type GapWindow, loadedBatches } from "./loaded-batches.ts";
 import type {
   AcknowledgementBatch,
   Acquired,
@@ -42,12 +42,6 @@ interface Write {
 interface Turns {
   readonly changes: Slot[];
   readonly renewed: (readonly [InFlightBatch, Slot])[];
-}
-
-/** Window of the loaded offsets that may have gaps between batches, that is, offsets not in flight (`GapWindow`). */
-interface GapWindow {
-  start: Offset;
-  readonly end: Offset;
 }
 
 /** Number of deadlines of dropped batches that are tolerated before the heap is rebuilt. */
@@ -78,20 +72,12 @@ export class SharePartition {
     this.#settings = settings;
     this.#startOffset = loaded.startOffset;
     this.#endOffset = loaded.startOffset;
-    let next: Offset = loaded.startOffset;
-    let gap: Offset | undefined;
-    for (const batch of loaded.batches) {
-      if (batch.firstOffset < next || batch.lastOffset < batch.firstOffset) {
-        throw new RangeError(`the state batch ${batch.firstOffset}-${batch.lastOffset} cannot follow ${next - 1}`);
-      }
-      if (batch.firstOffset > next) gap ??= next;
-      next = batch.lastOffset + 1;
-      this.#batches.add(new InFlightBatch(loadedSlot(batch)));
-    }
-    if (loaded.batches.length === 0) return;
+    const { batches, gaps, endOffset } = loadedBatches(loaded);
+    if (batches.length === 0) return;
+    for (const batch of batches) this.#batches.add(batch);
     this.#mayBeFree = true;
-    this.#endOffset = next - 1;
-    if (gap !== undefined) this.#gaps = { start: gap, end: this.#endOffset };
+    this.#endOffset = endOffset;
+    this.#gaps = gaps;
     this.#moveStart();
   }
 
@@ -151,6 +137,17 @@ export class SharePartition {
     // All records in flight may be of aborted transactions, which no member acknowledges; Kafka's consumers stall here.
     this.#moveStart();
     return isOpen();
+  }
+
+  /** Offset before which an acquisition of `maxRecords` records ends, but for the rest of its last batch. */
+  reach(maxRecords: number): Offset {
+    return Math.max(this.#endOffset + 1, this.nextFetchOffset()) + maxRecords;
+  }
+
+  /** Number of records up to `nextOffset` that were never fetched, and that a member may acquire now. */
+  fresh(nextOffset: Offset): number {
+    const room = this.#settings().maxRecordLocks - this.#inFlight;
+    return Math.max(0, Math.min(room, nextOffset - this.#endOffset - 1));
   }
 
   /** Acquires records that were read from the log for a member. */

@@ -8,9 +8,10 @@ import {
   type Logger,
   type Millis,
   NetworkError,
+  sipHash128,
   type Timer,
 } from "@samsa/base";
-import { blockingHashes, nodeDigest, nodePattern, pureCodecs } from "@samsa/node";
+import { blockingHashes, nodePattern, pureCodecs } from "@samsa/node";
 import { Digest } from "./digest.ts";
 import { type CrashOptions, SimDisk } from "./disk.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -365,7 +366,7 @@ export class World {
       network: this.network.attach(life),
       crypto: {
         crc32c: (bytes, start, end, seed) => crc32c(bytes, start, end, seed),
-        digest: nodeDigest,
+        digest: sipHash128(new Uint8Array(16)),
         ...blockingHashes,
       },
       http: { request: ({ url }) => Promise.reject(new NetworkError("ENETUNREACH", `the simulation has no ${url}`)) },

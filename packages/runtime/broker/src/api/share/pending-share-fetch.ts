@@ -59,6 +59,10 @@ interface PlacedBatch extends FetchedBatch {
 /** Modes of acquisition (`ShareAcquireMode`, KIP-1206). */
 export const AcquireMode = { batchOptimized: 0, recordLimit: 1 } as const;
 
+/** Bytes of the first read of a partition, and the factor of each further one that is made because it was too short. */
+const FIRST_READ_BYTES = 128 * 1024;
+const READ_GROWTH = 4;
+
 const EMPTY = { errorCode: 0, errorMessage: null, records: [], size: 0, acquired: [] };
 
 /** A share fetch from its first read to its response, including the wait for records (`DelayedShareFetch`). */
@@ -220,26 +224,47 @@ export class PendingShareFetch implements ShareWaiter {
     });
     const share = Math.floor(limit / Math.max(1, ready.length));
     let spare = limit - share * ready.length;
-    let first = true;
-    return ready.flatMap(({ wanted, live, state }) => {
+    const reads: Read[] = [];
+    const { maxRecords, minBytes } = this.#call.request;
+    let [size, fresh] = [0, 0];
+    for (const { wanted, live, state } of ready) {
+      // Records of the partitions before are enough, and later ones would be read in vain. Those of aborted transactions
+      // are not delivered, so that they do not count.
+      if (!this.#committed && fresh >= maxRecords && size >= Math.min(minBytes, limit)) break;
       const fetchOffset = state.nextFetchOffset();
       const maxBytes = share + spare;
       spare = 0;
-      const result = this.#readOne(live, { fetchOffset, maxBytes, minOneMessage: first && limit > 0 });
-      if (result === undefined) return [];
-      if (result.size > 0) first = false;
-      return [{ wanted, live, fetchOffset, result }];
-    });
+      const result = this.#readOne(live, state, { fetchOffset, maxBytes, minOneMessage: size === 0 && limit > 0 });
+      if (result === undefined) continue;
+      size += result.size;
+      if (result.size > 0) fresh += state.fresh(result.nextOffset);
+      reads.push({ wanted, live, fetchOffset, result });
+    }
+    return reads;
   }
 
+  /** Reads about as much as a member can acquire; the next fetch would read the rest again. */
   #readOne(
     { partition }: LiveSharePartition,
+    state: SharePartition,
     how: { readonly fetchOffset: Offset; readonly maxBytes: number; readonly minOneMessage: boolean },
   ): PartitionReadResult | undefined {
     const { fetchOffset: offset, maxBytes, minOneMessage } = how;
+    const { maxRecords, minBytes } = this.#call.request;
     const isolation = this.#committed ? "TXN_COMMITTED" : "HIGH_WATERMARK";
-    const result = partition.read({ offset, maxBytes, minOneMessage, isolation });
-    return partition.fault === 0 ? result : undefined;
+    const [reach, end] = [state.reach(maxRecords), partition.limit(this.#committed)];
+    let before = 0;
+    for (let bytes = FIRST_READ_BYTES; ; bytes *= READ_GROWTH) {
+      const result = partition.read({ offset, maxBytes: Math.min(bytes, maxBytes), minOneMessage, isolation });
+      if (partition.fault !== 0) return undefined;
+      const { error, nextOffset, size } = result;
+      const isEnough = nextOffset >= end || (nextOffset >= reach && size >= minBytes);
+      // A read ends with its segment, too.
+      const isStuck = size > 0 && size === before;
+      if (error !== 0 || isEnough || isStuck || bytes >= maxBytes) return result;
+      before = size;
+      result.release?.();
+    }
   }
 
   #acquire({ wanted, live, fetchOffset, result }: Read, maxRecords: number): { answer: ShareAnswer; count: number } {
