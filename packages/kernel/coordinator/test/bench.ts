@@ -62,6 +62,8 @@ export class Bench {
   readonly warnings: string[] = [];
   /** Largest classic group that a shard loaded from now on allows. */
   maxSize = config.maxSize;
+  /** `group.consumer.regex.refresh.interval.ms` of such a shard. */
+  regexRefreshMs = config.consumer.regexRefreshMs;
   shard = new GroupShard(config, () => `id${++this.ids}`, noShares);
 
   constructor() {
@@ -139,7 +141,8 @@ export class Bench {
   }
 
   reload(): void {
-    const loaded = new GroupShard({ ...config, maxSize: this.maxSize }, () => `id${++this.ids}`, noShares);
+    const consumer = { ...config.consumer, regexRefreshMs: this.regexRefreshMs };
+    const loaded = new GroupShard({ ...config, maxSize: this.maxSize, consumer }, () => `id${++this.ids}`, noShares);
     if (this.version > 0) loaded.topicsChanged(this.directory(), new Set(), true);
     for (const record of this.log) loaded.replay(this.now, record);
     const out: GroupEffect[] = [];

@@ -46,6 +46,28 @@ describe("members of the consumer protocol", () => {
     expect(shown(bench).groupState).toBe("Stable");
   });
 
+  test.each([20_000, 40_000])("a pattern is matched again after %i ms, though no topic is new", refreshMs => {
+    const bench = new Bench();
+    bench.regexRefreshMs = refreshMs;
+    bench.reload();
+    bench.topic("t", 1);
+    const matched = (): number =>
+      bench.log.filter(({ key, value }) => {
+        const read = parseRecord({ key, value });
+        return read.type === "consumer" && read.record.type === "regex";
+      }).length;
+    let { memberEpoch } = join(bench, "a", /t.*/);
+    bench.pass(1);
+    const after = (ms: number): number => {
+      bench.pass(ms);
+      const answer = ask(bench, { memberId: "a", memberEpoch });
+      memberEpoch = answer.memberEpoch;
+      bench.pass(1);
+      return matched();
+    };
+    expect([after(11_000), after(refreshMs - 11_002), after(2000), after(11_000)]).toEqual([1, 1, 2, 2]);
+  });
+
   test("the record of one that names topics has an empty pattern, as Kafka's", () => {
     const bench = new Bench();
     bench.topic("t", 1);

@@ -228,6 +228,7 @@ export class BrokerRole {
       heldBytes,
       apis: this.#apis,
       backlog: backlogOf(this.settings.file, this.config),
+      listenerLimit: (listener, name) => this.settings.listenerLimit(this.#shared.loader.image, listener, name),
       protectedListener: this.#interBrokerListener,
       requests: intercept === undefined ? requests : new InterceptedRequests(env, requests, intercept),
       disconnected: peer => {

@@ -125,6 +125,7 @@ export class ControllerRole {
       config: () => config,
       heldBytes: HELD_BYTES,
       backlog: backlogOf(settings.file, config),
+      listenerLimit: (listener, name) => settings.listenerLimit(loader.image, listener, name),
       protectedListener: undefined,
       apis: LISTENER_APIS,
       requests: new ControllerRequests(parts, options.authorizer ?? ALLOW_ALL, this.#watch),

@@ -8,9 +8,9 @@ import { BatchCursor } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
 import { describe, expect, test } from "vitest";
 import { DecisionTimes } from "../src/controller/decision-times.ts";
-import { ConnectionRate } from "../src/limits/connection-limits.ts";
+import { ConnectionLimits } from "../src/limits/connection-limits.ts";
 import { formatStorage } from "../src/index.ts";
-import { TestBroker } from "./wire.ts";
+import { connectTo, TestBroker } from "./wire.ts";
 
 /** Node of a `SimCluster` that is the controller only. */
 const CONTROLLER = 9;
@@ -150,19 +150,42 @@ test("socket.listen.backlog.size goes to the host if the user has set it", async
 });
 
 describe("max.connection.creation.rate", () => {
+  const NONE = 2_147_483_647;
+  const limitsOf = (all: number, own: Readonly<Record<string, number>> = {}) =>
+    new ConnectionLimits({
+      limits: () => ({
+        ...{ "max.connections": NONE, "max.connections.per.ip": NONE, "max.connections.per.ip.overrides": "" },
+        "max.connection.creation.rate": all,
+      }),
+      limitOf: listener => own[listener] ?? all,
+      windows: { count: 2, ms: 1000 },
+    });
+  const open = { name: "OPEN", isProtected: false };
+  const inner = { name: "INNER", isProtected: true };
+  const delays = (limits: ConnectionLimits, listener: typeof open, count: number, now: number): number[] =>
+    Array.from({ length: count }, () => limits.delay(listener, now));
+
   test("connections above the rate are served one after the other", () => {
-    const rate = new ConnectionRate({ count: 2, ms: 1000 });
-    const delays = (limit: number, count: number, now: number): number[] =>
-      Array.from({ length: count }, () => rate.delay(limit, now));
     expect(
-      delays(2_147_483_647, 1000, 0).every(delay => delay === 0),
+      delays(limitsOf(NONE), open, 1000, 0).every(delay => delay === 0),
       "without a limit",
     ).toBe(true);
-    const served = delays(10, 40, 1000);
+    const limits = limitsOf(10);
+    const served = delays(limits, open, 40, 1000);
     expect(served.slice(0, 10)).toEqual(Array(10).fill(0));
     expect(served.slice(10).every((delay, i, all) => delay >= (all[i - 1] ?? 1))).toBe(true);
     expect(served.at(-1), "30 too many, at ten in a second").toBeGreaterThan(2000);
-    expect(rate.delay(10, 60_000)).toBe(0);
+    expect(limits.delay(open, 60_000)).toBe(0);
+  });
+
+  test("the listener between brokers counts for itself, and each may have a rate of its own", () => {
+    const limits = limitsOf(10);
+    expect(delays(limits, open, 11, 0).at(-1)).toBeGreaterThan(0);
+    expect(delays(limits, inner, 10, 0).at(-1), "not held up by clients").toBe(0);
+    expect(limits.delay(inner, 0), "but limited as well").toBeGreaterThan(0);
+    const own = limitsOf(10, { OPEN: 2, INNER: NONE });
+    expect(delays(own, open, 3, 0)[2]).toBeGreaterThan(0);
+    expect(delays(own, inner, 1000, 0).at(-1)).toBe(0);
   });
 
   test("a client above the rate waits, and is served in the end", async () => {
@@ -180,6 +203,41 @@ describe("max.connection.creation.rate", () => {
       expect(Math.max(...answered)).toBeGreaterThan(900);
     });
   });
+});
+
+test("listener.name.NAME.max.connections limits one listener, in the file and at run time", async () => {
+  const settings = {
+    listeners: "PLAINTEXT://127.0.0.1:0,OTHER://127.0.0.1:0",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT",
+    "listener.name.other.max.connections": "1",
+  };
+  await withBroker(settings, async broker => {
+    const port = broker.node.advertised.get("OTHER")?.port ?? 0;
+    const isServed = async (): Promise<boolean> => {
+      const wire = await connectTo(port);
+      try {
+        return (await wire.ask("ApiVersions", 0, {})).errorCode === 0;
+      } catch {
+        return false;
+      } finally {
+        wire.close();
+      }
+    };
+    const held = await connectTo(port);
+    await held.ask("ApiVersions", 0, {});
+    expect(await isServed()).toBe(false);
+    const wire = await broker.connect();
+    const configs = [{ name: "listener.name.other.max.connections", configOperation: 0, value: "5" }];
+    const resources = [{ resourceType: 4, resourceName: "", configs }];
+    await wire.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
+    expect(await isServed()).toBe(true);
+    expect(broker.lines.some(({ message }) => message.includes("has no effect"))).toBe(false);
+    held.close();
+    wire.close();
+  });
+  await expect(TestBroker.start({ ...settings, "listener.name.other.max.connections": "many" })).rejects.toThrow(
+    "many",
+  );
 });
 
 test("server.max.startup.time.ms ends a start that does not get on", async () => {

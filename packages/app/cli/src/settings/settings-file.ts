@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { nearest, parseProperties } from "@samsa/base";
-import { brokerConfigs, unavailableBrokerConfigs, whyUnavailable } from "@samsa/broker";
+import { brokerConfigs, isListenerLimit, unavailableBrokerConfigs, whyUnavailable } from "@samsa/broker";
 import { isOfProviders, resolveVariables } from "./config-providers.ts";
 import { Failure } from "../terminal/failure.ts";
 
@@ -30,7 +30,9 @@ export function readSettings(file: string | undefined, overrides: readonly strin
 export function idleSettings(
   settings: ReadonlyMap<string, string>,
 ): { readonly setting: string; readonly why: string }[] {
-  const names = [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name));
+  const names = [...settings.keys()].filter(
+    name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name) && !isListenerLimit(name),
+  );
   return names.map(setting => {
     if (Object.hasOwn(unavailableBrokerConfigs, setting)) {
       return { setting, why: `this setting of Kafka has no effect here (${whyUnavailable(setting)})` };

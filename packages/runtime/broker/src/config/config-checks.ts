@@ -1,6 +1,7 @@
 import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfigValue } from "@samsa/base";
 import { brokerConfigs } from "./configs.ts";
 import { parseOverrides } from "./connection-overrides.ts";
+import { LISTENER_LIMITS } from "./server-configs.ts";
 import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
 const AVAILABLE: ConfigSpecs = brokerConfigs;
@@ -22,6 +23,12 @@ export function baseName(name: string): string | undefined {
 /** Declaration of a broker setting, with or without a listener prefix. */
 export function listenerSpec(name: string): AnyConfigSpec | undefined {
   return brokerSpec(name) ?? brokerSpec(baseName(name) ?? "");
+}
+
+/** True if a setting limits the connections of one listener. */
+export function isListenerLimit(name: string): boolean {
+  const base = baseName(name);
+  return base !== undefined && LISTENER_LIMITS.some(limit => limit === base);
 }
 
 /** Returns the configured text of a setting; undefined if it is not set. */
@@ -213,7 +220,7 @@ export function namedAnew(settings: ReadonlyMap<string, string>): ReadonlyMap<st
 /** Throws the first `ConfigError` among the settings, alone or in combination. */
 export function checkBrokerConfigs(names: Iterable<string>, lookup: Lookup): void {
   for (const name of names) {
-    const spec = brokerSpec(name);
+    const spec = isListenerLimit(name) ? listenerSpec(name) : brokerSpec(name);
     const text = lookup(name);
     // Skip classes: the existence of a class on a Java virtual machine cannot be checked.
     if (spec !== undefined && text !== undefined && spec.type !== "class") parseConfigValue(name, spec, text);

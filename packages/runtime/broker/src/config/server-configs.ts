@@ -28,7 +28,7 @@ export const serverConfigs = configSpecs({
     update: "cluster-wide",
     default: INT_MAX,
     min: 0,
-    doc: "Connections per second that are served; others wait. The listener between brokers is exempt if there are others.",
+    doc: "Connections per second that are served, others wait; for each listener, too, which listener.name.NAME before it changes.",
   },
   "metrics.num.samples": {
     type: "int",
@@ -76,6 +76,10 @@ export const serverConfigs = configSpecs({
     doc: "Serves versions of APIs that Kafka has not released: InitProducerId 6 (two-phase commit).",
   },
 });
+
+/** Settings that one listener may have for itself, as `listener.name.NAME.…` (KIP-402, KIP-612). */
+export const LISTENER_LIMITS = ["max.connections", "max.connection.creation.rate"] as const;
+export type ListenerLimit = (typeof LISTENER_LIMITS)[number];
 
 /** Settings of connections to other nodes. */
 interface SetupSettings {

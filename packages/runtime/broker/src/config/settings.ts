@@ -15,10 +15,11 @@ import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Codec, Compression } from "@samsa/records";
 import type { CleanerSettings } from "@samsa/storage";
 import { clientMetricsConfigs, clientMetricsConfigsFault } from "./client-metrics-configs.ts";
-import { baseName, brokerSpec, type Lookup } from "./config-checks.ts";
+import { baseName, brokerSpec, isListenerLimit, type Lookup } from "./config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { type GroupConfigs, groupConfigs, groupConfigsFault } from "./group-configs.ts";
 import { groupRange, limited } from "./group-limits.ts";
+import type { ListenerLimit } from "./server-configs.ts";
 import { type TopicConfig, topicConfigs, topicConfigsFault } from "./topic-configs.ts";
 import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
@@ -191,6 +192,16 @@ export class Settings {
     return parseConfig(brokerConfigs, lookupIn(this.#layers(image)));
   }
 
+  /** Limit on the connections of one listener: its own, or that of all. */
+  listenerLimit(image: MetadataImage, listener: string, name: ListenerLimit): number {
+    const full = `listener.name.${listener.toLowerCase()}.${name}`;
+    const given = [this.nodeId, ""].map(broker => configsOf(image, RESOURCE_TYPE.broker, broker).get(full));
+    const text = [...given, this.file.get(full)].find(
+      one => one !== undefined && isValid(name, specOf(BROKER, name), one),
+    );
+    return Number(text ?? this.brokerValue(image, name));
+  }
+
   /** Lookup of the broker's settings as if `values` were its own, or the cluster's if `resourceName` is "". */
   proposed(image: MetadataImage, resourceName: string, values: ReadonlyMap<string, string>): Lookup {
     const layers = resourceName === "" ? this.#layers(image, undefined, values) : this.#layers(image, values);
@@ -201,7 +212,7 @@ export class Settings {
   /** Names of dynamic settings, of this broker or of the cluster, that have no effect. */
   idle(image: MetadataImage): string[] {
     const names = [this.nodeId, ""].flatMap(name => [...configsOf(image, RESOURCE_TYPE.broker, name).keys()]);
-    return [...new Set(names)].filter(name => !Object.hasOwn(brokerConfigs, name));
+    return [...new Set(names)].filter(name => !Object.hasOwn(brokerConfigs, name) && !isListenerLimit(name));
   }
 
   /** Values of a topic setting and its synonyms, highest precedence first, as DescribeConfigs lists them. */

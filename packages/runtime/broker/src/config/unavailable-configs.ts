@@ -213,12 +213,10 @@ export const unavailableBrokerConfigs: ConfigSpecs = Object.fromEntries(TABLE.tr
 const SECURITY = "security: there is no such part of authentication or authorization yet";
 const TIERING = "tiering: there is no remote storage";
 const STREAMS = "streams: there are no streams groups";
-const LETTERS = "dead letters: share groups have none";
 
 /** Reason why a setting has no effect, by a pattern of its name; the first that matches counts. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^(?:group\.)?streams\./, STREAMS],
-  [/deadletterqueue|\.dlq\./, LETTERS],
   [/^remote\.|^(?:log\.)?local\.retention|^log\.remote\.|tiered/, TIERING],
   [/^(?:sasl|ssl|delegation\.token)\.|^(?:authorizer|principal\.builder)\.|^security\.providers$/, SECURITY],
   [/^connections\.max\.reauth|^connection\.failed\.authentication|^early\.start/, SECURITY],
@@ -244,7 +242,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     "Java-only: a request is handled once it has been read, so there is no queue; see queued.max.request.bytes",
   ],
   [/^group\.share\.assignors$/, "Java-only: it may name classes; simple, the one that Kafka has, is built in"],
-  [/\.persister\.class\.name$/, "Java-only: it names a class; Kafka's own persister is built in"],
+  [/^group\.share\..*\.class\.name$/, "Java-only: it names a class; Kafka's own is built in"],
   [/^client\.quota\.callback/, "Java-only: it names a class; quotas of users, clients and addresses are built in"],
   [
     /^compression\.lz4/,

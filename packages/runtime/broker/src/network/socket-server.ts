@@ -2,8 +2,9 @@ import type { BufferPool, Connection, Env } from "@samsa/base";
 import { GatherWriter } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
-import { ConnectionLimits, ConnectionRate } from "../limits/connection-limits.ts";
+import { ConnectionLimits, type LimitedListener } from "../limits/connection-limits.ts";
 import { HeldBytes } from "../limits/held-bytes.ts";
+import type { ListenerLimit } from "../config/server-configs.ts";
 import type { Quotas } from "../quotas/quotas.ts";
 import type { ApiShape } from "../request/api-row.ts";
 import type { Peer } from "../request/request-context.ts";
@@ -27,7 +28,9 @@ export interface SocketServerOptions<Row extends ApiShape> {
   readonly requests: RequestHandling<Row>;
   /** `socket.listen.backlog.size`, if the user has set it. */
   readonly backlog: number | undefined;
-  /** Name of the listener between brokers, whose connections have no rate if there are other listeners. */
+  /** Limit on the connections of one listener. */
+  readonly listenerLimit: (listener: string, setting: ListenerLimit) => number;
+  /** Name of the listener between brokers, to which limits on all connections do not apply if there are other listeners. */
   readonly protectedListener: string | undefined;
   /** Called when the connection of a peer has ended. */
   readonly disconnected: (peer: Peer) => void;
@@ -44,7 +47,6 @@ export class SocketServer<Row extends ApiShape> {
   readonly #options: SocketServerOptions<Row>;
   readonly #host: ConnectionHost<Row>;
   readonly #limits: ConnectionLimits;
-  readonly #rate: ConnectionRate;
   readonly #connections = new Set<ClientConnection<Row>>();
   readonly #listenerOf = new WeakMap<ClientConnection<Row>, string>();
   /** Connections that wait for `enable`; undefined from then on. */
@@ -57,9 +59,9 @@ export class SocketServer<Row extends ApiShape> {
   constructor(options: SocketServerOptions<Row>) {
     this.#options = options;
     const { env, turn, metrics, quotas, buffers, config, heldBytes, apis, requests } = options;
-    this.#limits = new ConnectionLimits(config);
     const { "quota.window.num": count, "quota.window.size.seconds": seconds } = config();
-    this.#rate = new ConnectionRate({ count, ms: seconds * 1000 });
+    const windows = { count, ms: seconds * 1000 };
+    this.#limits = new ConnectionLimits({ limits: config, limitOf: options.listenerLimit, windows });
     this.unsent = new HeldBytes(heldBytes);
     this.#host = {
       env,
@@ -105,8 +107,9 @@ export class SocketServer<Row extends ApiShape> {
         this.#listenerOf.set(client, name);
         metrics.connectionsOpen = this.#connections.size;
         metrics.connectionsOpened++;
-        if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
-        const wait = this.#delayOf(name, client.peer);
+        const listener = this.#listener(name);
+        if (!this.#limits.opened(client, connection.remoteHost, listener)) connection.destroy();
+        const wait = this.#delayOf(listener, client.peer);
         if (wait > 0) client.mute(wait);
         if (this.#held !== undefined) {
           connection.pause();
@@ -121,13 +124,15 @@ export class SocketServer<Row extends ApiShape> {
     await this.#listeners.open(plan);
   }
 
+  #listener(name: string): LimitedListener {
+    return { name, isProtected: name === this.#options.protectedListener && this.advertised.size > 1 };
+  }
+
   /** Time in ms that a new connection waits before it is served. */
-  #delayOf(listener: string, { host }: Peer): number {
-    const { env, quotas, config, protectedListener } = this.#options;
+  #delayOf(listener: LimitedListener, { host }: Peer): number {
+    const { env, quotas } = this.#options;
     const now = env.clock.monotonic();
-    const wait = quotas.connected(host, now);
-    const isProtected = listener === protectedListener && this.advertised.size > 1;
-    return isProtected ? wait : Math.max(wait, this.#rate.delay(config()["max.connection.creation.rate"], now));
+    return Math.max(quotas.connected(host, now), this.#limits.delay(listener, now));
   }
 
   /** Serves connections. */
