@@ -31,6 +31,7 @@ const SHARES = {
   heartbeatIntervalMs: () => 700,
   assignmentIntervalMs: () => 0,
   maxSize: () => 200,
+  initializeRetryMs: () => 30_000,
 };
 
 /** Fields of a response that it sets; the others are defaults. */

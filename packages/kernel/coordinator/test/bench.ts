@@ -39,6 +39,7 @@ export const noShares = {
   heartbeatIntervalMs: () => 5000,
   assignmentIntervalMs: () => 0,
   maxSize: () => 200,
+  initializeRetryMs: () => 30_000,
   topic: () => undefined,
 };
 

@@ -8,7 +8,7 @@ import { type Assignment, assignShares } from "../src/share-group/assignor.ts";
 import { config } from "./bench.ts";
 
 const SESSION_MS = 45_000;
-const RETRY_MS = 30_000;
+const RETRY_MS = 20_000;
 const uuid = (n: number) => `AAAAAAAAAAAAAAAAAAAA${String.fromCharCode(65 + n)}A` as Uuid;
 
 type TestTopics = Map<string, { readonly id: Uuid; readonly partitions: number }>;
@@ -42,6 +42,7 @@ class Bench {
       heartbeatIntervalMs: () => 5000,
       assignmentIntervalMs: () => this.assignmentIntervalMs,
       maxSize: () => 3,
+      initializeRetryMs: () => RETRY_MS,
     });
     this.#show(shard);
     return shard;

@@ -15,6 +15,8 @@ export interface ShareGroupConfig {
   /** Minimum time between two assignments of a group, in ms. */
   readonly assignmentIntervalMs: (groupId: string) => number;
   readonly maxSize: () => number;
+  /** Time after which an initialization of share partitions that has not ended is repeated, in ms. */
+  readonly initializeRetryMs: () => number;
 }
 
 export interface Member extends CurrentAssignment {

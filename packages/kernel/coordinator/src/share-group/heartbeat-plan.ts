@@ -16,8 +16,6 @@ import {
 } from "./group.ts";
 import { shareRecords } from "./records.ts";
 
-/** `group.share.initialize.retry.interval.ms`. */
-const RETRY_MS = 30_000;
 /** Refresh interval of topics that do not change. */
 const REFRESH_MS = 2147483647;
 const UNKNOWN_START = -1;
@@ -98,7 +96,7 @@ export class HeartbeatPlan {
   #nextRetry(): number {
     let at = Infinity;
     for (const { name, since } of this.#group.initializing.values()) {
-      if (this.#group.subscribers.has(name)) at = Math.min(at, since + RETRY_MS);
+      if (this.#group.subscribers.has(name)) at = Math.min(at, since + this.#config.initializeRetryMs());
     }
     return at;
   }
@@ -189,7 +187,7 @@ export class HeartbeatPlan {
       const done = initialized.get(topicId)?.partitions;
       if ((done?.size ?? 0) >= count) continue;
       const pending = initializing.get(topicId);
-      const isFresh = pending !== undefined && wall - pending.since < RETRY_MS;
+      const isFresh = pending !== undefined && wall - pending.since < this.#config.initializeRetryMs();
       const isKnown = (index: PartitionIndex): boolean =>
         done?.has(index) === true || (isFresh && pending.partitions.has(index));
       const partitions = Array.from({ length: count }, (_, index) => index).filter(index => !isKnown(index));

@@ -89,6 +89,10 @@ export class ShareGroups {
       heartbeatIntervalMs: groupId => this.configs(groupId)["share.heartbeat.interval.ms"],
       assignmentIntervalMs: groupId => this.configs(groupId)["share.assignment.interval.ms"],
       maxSize: () => this.#host.config["group.share.max.size"],
+      initializeRetryMs: () => {
+        const { config } = this.#host;
+        return Math.max(config["group.share.initialize.retry.interval.ms"], config["offsets.commit.timeout.ms"]);
+      },
     };
   }
 
