@@ -1,6 +1,6 @@
 import { fromUtf8 } from "@samsa/base";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient, ShareConsumer } from "@samsa/client-runtime";
-import { SimCluster } from "@samsa/sim";
+import { Prng, SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 const QUEUE = "dlq.orders";
@@ -30,8 +30,8 @@ beforeEach(async () => {
     requestTimeoutMs: 3000,
   });
   consumer = new ShareConsumer(client, { groupId: "g" }, {});
-  expect(await cluster.createTopic("orders", [1, 2, 3], [])).toBe(0);
-  await cluster.untilPartition("orders", { leader: 1, isr: [1, 2, 3] });
+  expect(await cluster.createTopic("orders", [1, 2], [])).toBe(0);
+  await cluster.untilPartition("orders", { leader: 1, isr: [1, 2] });
   const set = (value: string) => ({ op: "set", value }) as const;
   const configs = {
     "share.auto.offset.reset": set("earliest"),
@@ -65,9 +65,9 @@ async function reject(values: readonly string[]): Promise<void> {
 const waiting = (id: number): number => cluster.nodes.get(id)?.broker.shares.deadLetters.size ?? 0;
 
 /** Lets time pass until `holds`; fails after three minutes. */
-async function until(holds: () => boolean): Promise<void> {
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const limit = cluster.world.now() + 180_000;
-  while (!holds()) {
+  while (!(await holds())) {
     if (cluster.world.now() > limit) throw new Error("it does not hold");
     await cluster.world.runFor(20);
   }
@@ -137,4 +137,81 @@ test("records are finished without dead letters if no leader comes", async () =>
   await cluster.untilPartition(QUEUE, { leader: 3 });
   await cluster.world.runFor(60_000);
   expect(await cluster.consume(QUEUE)).toEqual([]);
+});
+
+/** Brokers that are killed one after the other, each for a few seconds, once the last one has caught up. */
+class Storm {
+  readonly #chance: Prng;
+  readonly #victims: readonly number[];
+  #victim: number | undefined;
+  #next = cluster.world.now() + 1000;
+  kills = 0;
+
+  constructor(chance: Prng, victims: readonly number[]) {
+    this.#chance = chance;
+    this.#victims = victims;
+  }
+
+  async step(): Promise<void> {
+    if (cluster.world.now() < this.#next) return;
+    this.#next = cluster.world.now() + this.#chance.int(500, 4000);
+    const victim = this.#victim;
+    if (victim === undefined) {
+      this.#victim = this.#victims[this.#chance.int(0, this.#victims.length - 1)];
+      cluster.end(this.#victim, "kill");
+      this.kills++;
+    } else if (!cluster.nodes.has(victim)) await cluster.start(victim);
+    else if (await this.#isWell(victim)) this.#victim = undefined;
+  }
+
+  /** True if the broker is in sync where it has replicas. */
+  async #isWell(victim: number): Promise<boolean> {
+    const own = victim === 3 ? QUEUE : "orders";
+    for (const topic of [own, "__share_group_state", "__consumer_offsets"]) {
+      const { isr } = await cluster.partition(topic);
+      if (!isr.some(id => id === victim)) return false;
+    }
+    return true;
+  }
+
+  async end(): Promise<void> {
+    const victim = this.#victim;
+    if (victim === undefined) return;
+    if (!cluster.nodes.has(victim)) await cluster.start(victim);
+    await until(() => this.#isWell(victim));
+  }
+}
+
+test.each([1, 2, 3, 4])("no dead letter is lost in a storm (%i)", async seed => {
+  // The only replica of the topic for dead letters is on broker 3; the records and the states are on the others, too.
+  const chance = new Prng(seed);
+  const storms = [new Storm(chance, [3]), new Storm(chance, [1, 2])];
+  const set = (value: string) => ({ op: "set", value }) as const;
+  const limit = { "share.delivery.count.limit": set("2") };
+  (await run(new Admin(client).configs.alter({ "group:g": limit }))).orThrow();
+  expect(await cluster.createTopic(QUEUE, [3], ENABLED)).toBe(0);
+  // Every third record is accepted; the others are rejected, or released until they are spent.
+  const verdicts = ["accept", "reject", "release"] as const;
+  const judging = (async () => {
+    for await (const record of stream) {
+      consumer.acknowledge(record, verdicts[Number(fromUtf8(record.value ?? new Uint8Array(0))) % 3]);
+    }
+  })();
+  const values: string[] = [];
+  for (let value = 0; value < 150; value++) {
+    for (const storm of storms) await storm.step();
+    const sent = await cluster.produce("orders", String(value)).catch(() => -1);
+    if (sent === 0) values.push(String(value));
+    await cluster.world.runFor(chance.int(50, 800));
+  }
+  for (const storm of storms) await storm.end();
+  for (const { kills } of storms) expect(kills).toBeGreaterThan(3);
+  await until(async () => (await lag()) === 0 && [1, 2, 3].every(id => waiting(id) === 0));
+  const dead = new Set(await cluster.consume(QUEUE));
+  const lost = values.filter(value => Number(value) % 3 !== 0 && !dead.has(value));
+  expect(values.length).toBeGreaterThan(50);
+  expect(lost).toEqual([]);
+  expect(values.filter(value => Number(value) % 3 === 0 && dead.has(value))).toEqual([]);
+  await run(consumer.close());
+  await judging;
 });

@@ -150,6 +150,21 @@ describe("settings of share groups", () => {
     back();
   });
 
+  test("group.share.initialize.retry.interval.ms, which is not shorter than offsets.commit.timeout.ms", async () => {
+    const retryMs = async (values: Record<string, string>): Promise<number> => {
+      const own = await TestBroker.start({ ...settings, ...values });
+      const ms = own.broker.shares.membership.initializeRetryMs();
+      await own.stop();
+      return ms;
+    };
+    expect(await retryMs({ "group.share.initialize.retry.interval.ms": "7000" })).toBe(7000);
+    expect(await retryMs({ "group.share.initialize.retry.interval.ms": "10" })).toBe(5000);
+  });
+
+  test.each(["", "org.example.Assignor"])("group.share.assignors: %j is refused", async value => {
+    await expect(TestBroker.start({ "group.share.assignors": value })).rejects.toThrow(/group\.share\.assignors/);
+  });
+
   test("share.coordinator.*: the topic of the states", async () => {
     const values = {
       "share.coordinator.state.topic.num.partitions": "2",

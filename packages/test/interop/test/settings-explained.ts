@@ -31,7 +31,7 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
     why: "the default includes the protocol of the controller listener",
   },
   {
-    settings: /^broker (?:group\.consumer\.assignors|max\.connections\.per\.ip\.overrides)$/,
+    settings: /^broker (?:group\.(?:consumer|share)\.assignors|max\.connections\.per\.ip\.overrides)$/,
     differs: /is refused, in Kafka/,
     why: "Kafka refuses the value later, when it loads the classes or resolves the addresses",
   },

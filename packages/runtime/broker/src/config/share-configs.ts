@@ -21,10 +21,18 @@ export const shareConfigs = configSpecs({
     min: 0,
     doc: "Least time between two assignments of a share group, in ms.",
   },
+  "group.share.assignors": {
+    type: "list",
+    default: "simple",
+    oneOf: ["simple"],
+    check: names => (names.length === 1 ? undefined : "exactly one assignor must be named"),
+    doc: "Assignor of share groups.",
+  },
   "group.share.initialize.retry.interval.ms": {
     type: "int",
     default: "30000",
     min: 1,
+    internal: true,
     doc: "Time after which the initialization of a partition is tried again, in ms; not below offsets.commit.timeout.ms.",
   },
   "group.share.max.assignment.interval.ms": {

@@ -26,7 +26,6 @@ group.coordinator.background.threads | int | 2 | 1..
 group.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
 group.coordinator.threads | int | 4 | 1..
 group.share.assignor.offload.enable | boolean | true | | cluster-wide
-group.share.assignors | list | simple | nonempty
 group.share.dlq.manager.class.name | string | org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager
 group.share.persister.class.name | string | org.apache.kafka.server.share.persister.DefaultStatePersister
 group.streams.acceptable.recovery.lag | long | 10000 | 0..

@@ -13,6 +13,7 @@ import type { BrokerPeers } from "../peers/broker-peers.ts";
 import type { Topics } from "../replica/topics.ts";
 import { deadLetterView } from "./dead-letter-view.ts";
 import { DeadLetterWriter } from "./dead-letter-writer.ts";
+import { LatestOffsets } from "./latest-offsets.ts";
 import { LiveSharePartition, type Outcome } from "./live-share-partition.ts";
 import { type ShareSession, ShareSessions, sharePartitionId } from "./share-sessions.ts";
 import { ShareStates } from "./share-states.ts";
@@ -49,6 +50,7 @@ export class ShareGroups {
   readonly sessions: ShareSessions;
   readonly states: ShareStates;
   readonly deadLetters: DeadLetterWriter;
+  readonly latestOffsets: LatestOffsets;
   readonly #host: Host;
   /** Share partitions by group id, then by topic id and index. */
   readonly #groups = new Map<string, Map<string, LiveSharePartition>>();
@@ -61,6 +63,7 @@ export class ShareGroups {
     const { env, tools, peers, channel } = host;
     const view = deadLetterView(host, groupId => this.configs(groupId));
     const copiesRecords = (groupId: string) => this.configs(groupId)["errors.deadletterqueue.copy.record.enable"];
+    this.latestOffsets = new LatestOffsets(host);
     this.deadLetters = new DeadLetterWriter({ env, tools, peers, channel, view, copiesRecords });
   }
 

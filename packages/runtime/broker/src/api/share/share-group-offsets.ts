@@ -7,6 +7,7 @@ import {
   errorOf,
 } from "@samsa/protocol";
 import type { GroupRunner } from "../../coordinator/groups.ts";
+import { type LatestOffset, LatestOffsets } from "../../share/latest-offsets.ts";
 import type { ShareStateAnswer } from "../../share/share-state-answer.ts";
 import type { StateFault } from "../../share/share-states.ts";
 import type { ItemOf, TopicHandler } from "../../request/handler.ts";
@@ -22,21 +23,33 @@ const UNKNOWN_OFFSET = -1;
 const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED;
 const NOTHING_THERE = "There is no offset information to delete.";
 
-/** Describes the share group's start offset and lag in a partition. */
-function place(
-  known: RequestTopics,
-  { topicName, index }: { topicName: string; index: PartitionIndex },
-  answer: ShareStateAnswer,
-) {
+/** Partition of a described topic, with its state. */
+interface Place {
+  readonly topic: string;
+  readonly index: PartitionIndex;
+  readonly answer: ShareStateAnswer;
+}
+
+/** True if the state of a share partition tells how many records are left. */
+function hasLag({ answer }: Place): boolean {
+  const { errorCode, startOffset = UNKNOWN_OFFSET, deliveryCompleteCount = -1 } = answer;
+  return errorCode === 0 && startOffset !== UNKNOWN_OFFSET && deliveryCompleteCount !== -1;
+}
+
+/** Describes the share group's start offset and lag in a partition; `end` is undefined if it has no lag. */
+function shownPlace({ index: partitionIndex, answer }: Place, end: LatestOffset | undefined) {
   const { startOffset = UNKNOWN_OFFSET, leaderEpoch = 0, deliveryCompleteCount = -1 } = answer;
   // A share partition without state is no error.
   if (answer.errorCode !== 0)
-    return { partitionIndex: index, startOffset: UNKNOWN_OFFSET, leaderEpoch: 0, lag: -1, errorCode: 0 };
-  const partition = known.partition(topicName, index);
-  const end = typeof partition === "number" ? undefined : partition.limit(false);
-  const isKnown = startOffset !== UNKNOWN_OFFSET && deliveryCompleteCount !== -1 && end !== undefined;
-  const lag = isKnown ? addI64(subtractI64(end, startOffset), -deliveryCompleteCount) : -1;
-  return { partitionIndex: index, startOffset, leaderEpoch, lag, errorCode: 0 };
+    return { partitionIndex, startOffset: UNKNOWN_OFFSET, leaderEpoch: 0, lag: -1, errorCode: 0 };
+  if (end === undefined) return { partitionIndex, startOffset, leaderEpoch, lag: -1, errorCode: 0 };
+  const { offset, errorCode } = end;
+  if (errorCode !== 0) {
+    const { message: errorMessage } = errorOf(errorCode);
+    return { partitionIndex, startOffset: 0, leaderEpoch: 0, lag: -1, errorCode, errorMessage };
+  }
+  const lag = addI64(subtractI64(offset, startOffset), -deliveryCompleteCount);
+  return { partitionIndex, startOffset, leaderEpoch, lag, errorCode: 0 };
 }
 
 /** State of share partitions, and the topics that a request may use. */
@@ -52,10 +65,20 @@ function described(
   done: (topics: DescribedTopic[]) => void,
 ): void {
   let waiting = 1;
-  const results: DescribedTopic[] = [];
+  const results: { topicName: string; topicId: Uuid; places: Place[] }[] = [];
   const refusals: DescribedTopic[] = [];
   const end = (): void => {
-    if (--waiting === 0) done([...results, ...refusals]);
+    if (--waiting > 0) return;
+    const wanted = results.flatMap(({ places }) => places.filter(hasLag));
+    shares.latestOffsets.list(wanted, ends => {
+      const all = results.map(({ topicName, topicId, places }) => {
+        const partitions = places.map(place =>
+          shownPlace(place, hasLag(place) ? ends.get(LatestOffsets.keyOf(place)) : undefined),
+        );
+        return { topicName, topicId, partitions };
+      });
+      done([...all, ...refusals]);
+    });
   };
   for (const [topicName, partitions] of topics) {
     if (!known.allows(topicName)) {
@@ -63,17 +86,18 @@ function described(
       continue;
     }
     const topicId = known.image.topicIds.get(topicName);
-    const places: DescribedTopic["partitions"][number][] = [];
-    results.push({ topicName, topicId: topicId ?? ZERO_UUID, partitions: places });
+    const places: Place[] = [];
+    results.push({ topicName, topicId: topicId ?? ZERO_UUID, places });
     for (const index of partitions) {
+      const told = (answer: ShareStateAnswer): void => void places.push({ topic: topicName, index, answer });
       if (topicId === undefined) {
-        places.push({ partitionIndex: index, startOffset: UNKNOWN_OFFSET, leaderEpoch: 0, lag: -1, errorCode: 0 });
+        told({ errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION.code, errorMessage: null });
         continue;
       }
       waiting++;
       const request = { type: "summary", body: { partition: index, leaderEpoch: -1 } } as const;
       shares.states.ask({ groupId, topicId, partition: index }, request, answer => {
-        places.push(place(known, { topicName, index }, answer));
+        told(answer);
         end();
       });
     }

@@ -8,7 +8,7 @@ import type { ResponseOf, TopicHandler } from "../../request/handler.ts";
 import type { RequestTopics } from "../../request/request-topics.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "groups" | "shares">;
+type Needs = Pick<BrokerParts, "config" | "groups" | "shares">;
 
 export const shareGroupHeartbeat: TopicHandler<"ShareGroupHeartbeat", Needs> = (parts, body, context, reply) => {
   const client = { id: context.clientId, host: `/${context.peer.host}` };
@@ -28,7 +28,9 @@ export const shareGroupHeartbeat: TopicHandler<"ShareGroupHeartbeat", Needs> = (
   );
 };
 
-function described(topics: RequestTopics, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView) {
+function described({ config }: Needs, topics: RequestTopics, group: ShareGroupView) {
+  const { groupId, state, epoch, assignmentEpoch, members } = group;
+  const [assignorName = ""] = config["group.share.assignors"];
   return {
     errorCode: 0,
     errorMessage: null,
@@ -36,7 +38,7 @@ function described(topics: RequestTopics, { groupId, state, epoch, assignmentEpo
     groupState: state,
     groupEpoch: epoch,
     assignmentEpoch,
-    assignorName: "simple",
+    assignorName,
     members: members.map(({ assigned, ...member }) => ({
       ...member,
       assignment: {
@@ -64,7 +66,7 @@ export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (pa
     if (typeof runner === "number") return refused(runner, errorOf(runner).message);
     const view = runner.shard.shares.view(groupId);
     if (view !== undefined) {
-      const group = described(topics, view);
+      const group = described(parts, topics, view);
       const isPublic = mayDescribe(topics, topicsOf(group.members.map(({ assignment }) => assignment)));
       return isPublic ? group : refused(Errors.TOPIC_AUTHORIZATION_FAILED.code, UNDESCRIBABLE);
     }
