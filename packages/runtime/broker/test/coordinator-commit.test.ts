@@ -141,6 +141,23 @@ describe("records that are not committed", () => {
     expect(await listed(groupId)).toBe(true);
   });
 
+  test("do not keep the next commits of their connection, but other requests", async () => {
+    const groupId = newGroup();
+    const partition = partitionOf(OFFSETS_TOPIC);
+    const before = partition.endOffset;
+    partition.hold();
+    const commits = [1, 2, 3].map(offset => commit(groupId, offset));
+    const ask = vi.spyOn(runnerOf(groupId), "whenCommitted");
+    const fetched = fetch(groupId, true);
+    await vi.waitFor(() => expect(partition.endOffset).toBe(before + 3));
+    // Another connection's request comes later, and is answered: the fetch would have been asked by now.
+    expect(await fetch(groupId, false, other)).toBe(-1);
+    expect(ask).not.toHaveBeenCalled();
+    partition.release();
+    expect(await Promise.all(commits)).toEqual([0, 0, 0]);
+    expect(await fetched, "commits take effect in their order").toBe(3);
+  });
+
   test("delay the answers that rest on them", async () => {
     const groupId = newGroup();
     await expect.poll(async () => (await beat(groupId, 0)).memberEpoch).toBeGreaterThan(0);

@@ -45,7 +45,8 @@ const LONGEST_MUTE_MS = 0x7fffffff;
 
 /** Position of a reply in the order of its connection, and memory of its request. */
 class Slot implements RequestMemory {
-  readonly pipelined: boolean;
+  /** Key of the request's API. */
+  readonly key: number;
   readonly bytes: number;
   readonly #budget: RequestBudget;
   #holders = 1;
@@ -54,10 +55,10 @@ class Slot implements RequestMemory {
   /** Called when the chunks have been sent. */
   sent: (() => void) | undefined;
 
-  constructor(budget: RequestBudget, bytes: number, pipelined: boolean) {
+  constructor(budget: RequestBudget, bytes: number, key: number) {
     this.#budget = budget;
     this.bytes = bytes;
-    this.pipelined = pipelined;
+    this.key = key;
   }
 
   keep(): void {
@@ -74,6 +75,12 @@ class Slot implements RequestMemory {
     this.#holders = 0;
   }
 }
+
+/**
+ * APIs whose requests take effect in the order in which they are handled, though their replies wait for records to be
+ * committed.
+ */
+const PIPELINED: readonly number[] = [ApiKey.Produce, ApiKey.OffsetCommit];
 
 /** Use of the client's quotas by a request; undefined: the API does not count against the quota. */
 interface Spent {
@@ -149,8 +156,8 @@ export class RequestBudget {
 
 /**
  * Connection of one client: reads frames, handles requests in order, sends replies in the same order. A request of a
- * pipelined API (Produce) may be handled while earlier ones of its kind wait for their replies; any other waits for
- * those before it, as Kafka handles one request of a connection at a time.
+ * pipelined API may be handled while earlier ones of its kind wait for their replies; any other waits for those before
+ * it, as Kafka handles one request of a connection at a time.
  */
 export class ClientConnection<Row extends ApiShape> implements ConnectionHandler {
   readonly #host: ConnectionHost<Row>;
@@ -162,7 +169,6 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #sendScheduled = false;
   #paused = false;
   #closed = false;
-  #unpipelined = 0;
   /** Bytes of the current frame that are counted as unfinished. */
   #unfinished = 0;
   /** Monotonic time until which no request is handled, in ms; 0: not muted. */
@@ -290,9 +296,9 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
 
   /** True if a request may be handled while earlier ones wait for their replies. */
   #turnOf(frame: Uint8Array): boolean {
-    if (this.#slots.length === 0) return true;
-    const pipelined = frame.length >= 2 && frame[0] === 0 && frame[1] === ApiKey.Produce;
-    return pipelined && this.#unpipelined === 0;
+    const [first] = this.#slots;
+    if (first === undefined) return true;
+    return PIPELINED.includes(first.key) && frame.length >= 2 && frame[0] === 0 && frame[1] === first.key;
   }
 
   /** Stops reading the socket while requests cannot be handled. */
@@ -322,8 +328,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       return;
     }
     const api = this.#host.apiOf(head.key);
-    const slot = new Slot(this.#host.budget, frame.length, head.key === ApiKey.Produce);
-    if (!slot.pipelined) this.#unpipelined++;
+    const slot = new Slot(this.#host.budget, frame.length, head.key);
     this.#slots.push(slot);
     const tooNew = api !== undefined && (head.version < api.first || head.version > api.last);
     if (head.key === ApiKey.ApiVersions && api !== undefined && tooNew) {
@@ -446,7 +451,6 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     if (this.#closed || slot.done) return;
     slot.done = true;
     slot.end();
-    if (!slot.pipelined) this.#unpipelined--;
     slot.chunks = chunks;
     this.#countUnsent(slot);
     if (this.#sendScheduled) return;
