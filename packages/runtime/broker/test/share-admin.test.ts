@@ -153,7 +153,7 @@ describe("settings of share groups", () => {
   test("group.share.initialize.retry.interval.ms, which is not shorter than offsets.commit.timeout.ms", async () => {
     const retryMs = async (values: Record<string, string>): Promise<number> => {
       const own = await TestBroker.start({ ...settings, ...values });
-      const ms = own.broker.shares.membership.initializeRetryMs();
+      const ms = own.broker.shares.membership.initializeRetryMs;
       await own.stop();
       return ms;
     };
