@@ -20,8 +20,8 @@ const [PRODUCE, FETCH] = [
 ] as const;
 
 /**
- * Most bytes on the JavaScript heap for each request of one batch, its answer and the client of this test included. They are
- * about twice the bytes of today; one object for each of the 100 records of a batch would go beyond them.
+ * Most bytes on the JavaScript heap for each request of one batch, its answer and the client of this test included: a
+ * third more than today. One object for each of the 100 records of a batch goes beyond them.
  */
 const BUDGET = { produce: 13_000, fetch: 15_000 } as const;
 

@@ -1,5 +1,5 @@
 import type { PartitionIndex, Uuid } from "@samsa/base";
-import { add, type AssignedMember, type Assignment, type AssignorInput } from "./assignor.ts";
+import { add, type Assignment, type AssignorInput } from "./assignor.ts";
 import { uniformMixed } from "./uniform-mixed.ts";
 
 interface Place {
@@ -13,10 +13,8 @@ interface Quota {
   extra: number;
 }
 
-/** Keeps a member's partitions up to its quota, and adds the others to `free`. Returns its own assignment if all stay. */
-function keep(member: AssignedMember, topics: ReadonlySet<Uuid>, most: number, free: Place[]): Assignment {
-  const { assigned } = member;
-  if (sizeOf(assigned) <= most && [...assigned.keys()].every(topic => topics.has(topic))) return assigned;
+/** Keeps a member's partitions of `topics` up to its quota; adds the others to `free`. */
+function keep(assigned: Assignment, topics: ReadonlySet<Uuid>, most: number, free: Place[]): Assignment {
   const kept = new Map<Uuid, Set<PartitionIndex>>();
   let room = most;
   for (const [topic, partitions] of assigned) {
@@ -29,6 +27,16 @@ function keep(member: AssignedMember, topics: ReadonlySet<Uuid>, most: number, f
     }
   }
   return kept;
+}
+
+/** Number of partitions of `topics` in an assignment; -1 if it has others, too. */
+function sizeWithin(assigned: Assignment, topics: ReadonlySet<Uuid>): number {
+  let size = 0;
+  for (const [topic, partitions] of assigned) {
+    if (!topics.has(topic)) return -1;
+    size += partitions.size;
+  }
+  return size;
 }
 
 function sizeOf(assignment: Assignment): number {
@@ -77,8 +85,11 @@ function uniformAlike(input: AssignorInput): Map<string, Assignment> {
   const unfilled: { readonly id: string; readonly kept: Assignment; readonly room: number }[] = [];
   members.forEach((member, index) => {
     let most = quota.least + (quota.extra > 0 ? 1 : 0);
-    const kept = keep(member, topics, most, free);
-    const size = sizeOf(kept);
+    const whole = sizeWithin(member.assigned, topics);
+    // Most members keep what they have, and with it the object.
+    const isKept = whole >= 0 && whole <= most;
+    const kept = isKept ? member.assigned : keep(member.assigned, topics, most, free);
+    const size = isKept ? whole : sizeOf(kept);
     // A member leaves the extra partition to another, unless all remaining members are needed to use them up.
     if (most > quota.least && size <= quota.least && members.length - index > quota.extra) most--;
     if (most > quota.least) quota.extra--;

@@ -47,6 +47,12 @@ export interface Told {
   readonly owned: ListedPartitions | null;
 }
 
+/** Member as an assignor sees it. */
+interface PlacedMember extends AssignedMember {
+  /** Target that the log has for it; undefined: none. */
+  readonly known: Assignment | undefined;
+}
+
 interface Share {
   readonly epoch: number;
   readonly target: Assignment;
@@ -160,18 +166,15 @@ export class ConsumerUpdates {
       return { epoch: group.assignmentEpoch, target: group.targetOf(last) };
     }
     const { config, topics, wall } = this.#context;
-    const members = this.#membersWith(group, after);
+    const members = membersWith(group, after);
     const subscriptions = group.subscriptionsWith([before], after);
     const uniform = isUniform(subscriptions, members.length);
     const common = uniform ? this.topicIds(group, after) : undefined;
-    const specs = members.map(({ member, target }): AssignedMember => {
-      const ids = common ?? this.topicIds(group, member);
-      return { id: member.id, instanceId: member.instanceId, topics: ids, assigned: target };
-    });
+    const specs = members.map(member => this.#placed(group, member, after, common));
     const name = group.preferredAssignor(before, after) ?? defaultAssignor(config.consumer);
     const assignor = ASSIGNORS.get(name) ?? ASSIGNORS.get("uniform");
     const result = assignor?.({ members: specs, uniform, partitions: id => topics.partitions(id) });
-    for (const { id, known } of members) {
+    for (const { id, known } of specs) {
       const target = result?.get(id) ?? NOTHING;
       if (known === undefined || !sameAssignment(known, target)) records.push(targetRecord(group.id, id, target));
     }
@@ -189,18 +192,17 @@ export class ConsumerUpdates {
     return wall >= assignmentTimestamp + assignmentIntervalMs || wall < assignmentTimestamp;
   }
 
-  /** Members after the change, each with its target so far; `known` is undefined if the log has no target for it. */
-  #membersWith(group: ConsumerGroup, after: ConsumerMember) {
-    const members = new Map(group.members);
-    const old = after.instanceId === null ? undefined : group.staticMembers.get(after.instanceId);
-    if (old !== undefined && old !== after.id) members.delete(old);
-    members.set(after.id, after);
-    return [...members.values()].map(member => {
-      // The target assignment of a replaced static member has been copied to its new id already.
-      const from = member === after && old !== undefined ? old : member.id;
-      const known = group.target.get(from);
-      return { id: member.id, member, known, target: known ?? NOTHING };
-    });
+  /** Member with its target so far. `topics` are those of all members, if they are alike. */
+  #placed(
+    group: ConsumerGroup,
+    member: ConsumerMember,
+    after: ConsumerMember,
+    topics: ReadonlySet<Uuid> | undefined,
+  ): PlacedMember {
+    const { id, instanceId } = member;
+    // The target assignment of a replaced static member has been copied to its new id already.
+    const known = group.target.get((member === after ? replacedBy(group, after) : undefined) ?? id);
+    return { id, instanceId, topics: topics ?? this.topicIds(group, member), assigned: known ?? NOTHING, known };
   }
 
   /** Ids of the existing topics that a member subscribes to. */
@@ -262,6 +264,27 @@ export class ConsumerUpdates {
   isKnownState(member: ConsumerMember): boolean {
     return member.state !== STATE.unknown;
   }
+}
+
+/** Id of the static member that another one replaces. */
+function replacedBy(group: ConsumerGroup, { id, instanceId }: ConsumerMember): string | undefined {
+  const old = instanceId === null ? undefined : group.staticMembers.get(instanceId);
+  return old === id ? undefined : old;
+}
+
+/** Members after the change of one of them, which is the last if it is new. */
+function membersWith(group: ConsumerGroup, after: ConsumerMember): ConsumerMember[] {
+  const old = replacedBy(group, after);
+  const members: ConsumerMember[] = [];
+  let isThere = false;
+  for (const member of group.members.values()) {
+    if (member.id === after.id) {
+      isThere = true;
+      members.push(after);
+    } else if (member.id !== old) members.push(member);
+  }
+  if (!isThere) members.push(after);
+  return members;
 }
 
 /** True if all members subscribe to the same topics (`ConsumerGroup.subscriptionType`). */
