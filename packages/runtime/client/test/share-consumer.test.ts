@@ -83,8 +83,9 @@ async function until(holds: () => boolean, what = () => "it does not hold"): Pro
 }
 
 async function produce(partition: number, values: readonly string[], topic = "orders"): Promise<void> {
-  const { crypto, codecs } = cluster.clientEnv;
-  const news = values.map(value => ({ timestamp: 1000, key: null, value: utf8(value) }));
+  const { crypto, codecs, clock } = cluster.clientEnv;
+  // Retention deletes older records.
+  const news = values.map(value => ({ timestamp: clock.now(), key: null, value: utf8(value) }));
   const records = [buildBatch(news, {}, { crc32c: crypto.crc32c, codecs })];
   const topicData = [{ name: topic, partitionData: [{ index: partition, records }] }];
   const body = { transactionalId: null, acks: -1, timeoutMs: 3000, topicData };

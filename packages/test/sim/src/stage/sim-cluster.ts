@@ -174,7 +174,9 @@ export class SimCluster {
 
   /** Produces a value to partition 0 with acks=all; returns the error code. */
   async produce(topic: string, value: string): Promise<number> {
-    const records = [buildBatch([{ timestamp: 0, key: null, value: utf8(value) }], {}, this.#tools)];
+    // Retention deletes older records.
+    const timestamp = this.clientEnv.clock.now();
+    const records = [buildBatch([{ timestamp, key: null, value: utf8(value) }], {}, this.#tools)];
     const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }];
     const { leader } = await this.partition(topic);
     const body = { transactionalId: null, acks: -1, timeoutMs: 3000, topicData };
