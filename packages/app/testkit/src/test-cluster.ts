@@ -214,7 +214,10 @@ export class TestCluster {
     const node = await Node.start(life.env, {
       settings: this.#settingsOf(machine),
       clusterId: CLUSTER_ID,
-      policies: nodePolicies,
+      policies: (classes, configs) =>
+        nodePolicies(classes, configs, {
+          failed: error => machine.logger.error("the policies have failed", { error }),
+        }),
       intercept: request => this.#interceptions.decide(machine.id, request),
       onHalt: reason => machine.logger.error("the broker has ended", { reason }),
     });

@@ -6,4 +6,4 @@ export { nodeEnv } from "./env.ts";
 export { type NodeJudge, nodeJudge } from "./judge.ts";
 export type { NodeNetworkOptions } from "./net/network.ts";
 export { nodePattern } from "./pattern.ts";
-export { type NodePolicies, nodePolicies, type PolicyLimits } from "./policies/policies.ts";
+export { type NodePolicies, nodePolicies, type PolicyOptions } from "./policies/policies.ts";

@@ -91,6 +91,16 @@ test("a policy that ends its thread, or takes all memory, is replaced", async ()
   expect(await found.judge("createTopic", { topic: "fine" })).toBeUndefined();
 });
 
+test("a policy that fails between two questions is told of, and replaced", async () => {
+  const failures: string[] = [];
+  const found = await loaded(`validate() { setTimeout(() => { throw new Error("much later"); }, 20); }`, {
+    failed: ({ message }) => failures.push(message),
+  });
+  expect(await found.judge("createTopic", {})).toBeUndefined();
+  await expect.poll(() => failures).toEqual(["much later"]);
+  expect(await found.judge("createTopic", {})).toBeUndefined();
+});
+
 test("no more than some questions wait", async () => {
   const found = await loaded(`validate() { const end = Date.now() + 200; while (Date.now() < end); }`, { waiting: 2 });
   const answers = await Promise.all([1, 2, 3].map(() => found.judge("createTopic", {})));

@@ -300,6 +300,7 @@ describe("settings of a topic", () => {
         sizeOf({ "compression.type": codec, [`compression.${codec}.level`]: level }).then(([, size]) => size);
       expect(await at(small)).toBeLessThan(await at(fast));
     }
+    expect((await sizeOf({ "compression.type": "lz4", "compression.lz4.level": "9" }))[0]).toBe(3);
   });
 
   test("min.insync.replicas", async () => {

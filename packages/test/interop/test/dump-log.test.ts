@@ -77,7 +77,7 @@ function payloads(lines: readonly string[]): number {
 
 test("Kafka's DumpLogSegments reads every file of ours", async context => {
   const java = need(await findJava(), context);
-  const broker = await SamsaProcess.start();
+  const broker = await SamsaProcess.start(undefined, ["offsets.topic.compression.codec=4"]);
   try {
     const judge = new KafkajsJudge(broker.server);
     const { topic, count } = await writeSegments(judge);
@@ -102,6 +102,7 @@ test("Kafka's DumpLogSegments reads every file of ours", async context => {
 
     const offsets = directory.files("__consumer_offsets-", [".log"]);
     const committed = (await directory.dump(offsets, "--offsets-decoder")).join("\n");
+    expect(committed).toMatch(/ compresscodec: zstd /i);
     expect(committed).toContain(`"group":"${crashed}-group"`);
     expect(committed).toContain(`"topic":"${crashed}"`);
 

@@ -1,7 +1,7 @@
 /** Settings that differ from Kafka's, with the reason. */
 export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: RegExp; readonly why: string }[] = [
   {
-    settings: /^topic (?:compression\.lz4|local|remote)\./,
+    settings: /^topic (?:local|remote)\./,
     differs: /^not declared$/,
     why: "the feature of the setting is not implemented: the name is refused",
   },
@@ -39,6 +39,11 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
     settings: /^broker replica\.selector\.class$/,
     differs: /is refused, in Kafka/,
     why: "Kafka refuses the value later, when it loads the class; only its own selectors are there",
+  },
+  {
+    settings: /^(?:broker|topic) compression\.lz4\.level$/,
+    differs: /is refused, in Kafka/,
+    why: "no library for Node has levels of lz4 other than that of Kafka's fast compressor, 9",
   },
   {
     settings: /^topic .*\.throttled\.replicas$/,

@@ -162,7 +162,10 @@ async function startNode(
     settings,
     onHalt,
     judge,
-    policies: nodePolicies,
+    policies: (classes, configs) =>
+      nodePolicies(classes, configs, {
+        failed: error => logger.error("the policies have failed, and are begun anew for the next request", { error }),
+      }),
     ...(telemetry === undefined ? {} : { telemetry }),
   }).catch((error: unknown) => {
     throw withAdvice(error);

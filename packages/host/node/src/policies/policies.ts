@@ -21,8 +21,8 @@ export interface NodePolicies {
   close(): Promise<void>;
 }
 
-/** Bounds of `nodePolicies`. */
-export interface PolicyLimits {
+/** Bounds of `nodePolicies`, and who hears of its failures. */
+export interface PolicyOptions {
   /** Longest time for an answer, and for `close`, in ms; default: 5000. */
   readonly answerMs: number;
   /** Longest time for a start with `configure`, in ms; default: 30000. */
@@ -31,9 +31,14 @@ export interface PolicyLimits {
   readonly waiting: number;
   /** Memory of the thread, in MiB; default: 256. */
   readonly heapMb: number;
+  /** Called with the error that has ended the thread between two questions, for which a new one is begun. */
+  readonly failed: (error: Error) => void;
 }
 
-const LIMITS: PolicyLimits = { answerMs: 5000, startMs: 30_000, waiting: 1000, heapMb: 256 };
+const DEFAULTS: PolicyOptions = {
+  ...{ answerMs: 5000, startMs: 30_000, waiting: 1000, heapMb: 256 },
+  failed: ignored("the caller does not want to know"),
+};
 
 const BUSY: PolicyObjection = { code: "REQUEST_TIMED_OUT", message: "Too many requests wait for the policies." };
 
@@ -44,40 +49,45 @@ const BUSY: PolicyObjection = { code: "REQUEST_TIMED_OUT", message: "Too many re
 export async function nodePolicies(
   classes: PolicyWork["classes"],
   configs: PolicyWork["configs"],
-  limits: Partial<PolicyLimits> = {},
+  options: Partial<PolicyOptions> = {},
 ): Promise<NodePolicies> {
-  const thread = new PolicyThread({ classes, configs }, { ...LIMITS, ...limits });
+  const thread = new PolicyThread({ classes, configs }, { ...DEFAULTS, ...options });
   await thread.start();
   return thread;
 }
 
 class PolicyThread implements NodePolicies {
   readonly #work: PolicyWork;
-  readonly #limits: PolicyLimits;
+  readonly #options: PolicyOptions;
   /** Thread that has loaded the policies. */
   #worker: Worker | undefined;
   /** Ends with the question that was asked last. */
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  /** True while a message of the thread is expected. */
+  #isAsking = false;
   #isClosed = false;
 
-  constructor(work: PolicyWork, limits: PolicyLimits) {
+  constructor(work: PolicyWork, options: PolicyOptions) {
     this.#work = work;
-    this.#limits = limits;
+    this.#options = options;
   }
 
   async start(): Promise<Worker> {
     // The worker lies beside this file, whether that is a source, compiled or part of a bundle.
     const url = new URL(`./policy-worker${extname(import.meta.url)}`, import.meta.url);
-    const resourceLimits = { maxOldGenerationSizeMb: this.#limits.heapMb };
+    const resourceLimits = { maxOldGenerationSizeMb: this.#options.heapMb };
     const worker = new Worker(url, { workerData: this.#work, resourceLimits });
     // An idle thread must not keep the process alive.
     worker.unref();
-    worker.on("error", ignored("the answer that waits is rejected"));
+    worker.on("error", error => {
+      // An answer that waits is rejected with it.
+      if (!this.#isAsking) this.#options.failed(error);
+    });
     worker.once("exit", () => {
       if (this.#worker === worker) this.#worker = undefined;
     });
-    const first = await this.#next(worker, this.#limits.startMs);
+    const first = await this.#next(worker, this.#options.startMs);
     if (first.type === "failed" || this.#isClosed) {
       await worker.terminate();
       throw new Error(first.type === "failed" ? first.why : "the policies are closed");
@@ -87,7 +97,7 @@ class PolicyThread implements NodePolicies {
   }
 
   async judge(policy: string, request: object): Promise<PolicyObjection | undefined> {
-    if (this.#waiting >= this.#limits.waiting) return BUSY;
+    if (this.#waiting >= this.#options.waiting) return BUSY;
     this.#waiting++;
     const answer = this.#last.then(() => this.#ask({ policy, request }));
     this.#last = answer.catch(ignored("who asked is told"));
@@ -102,14 +112,16 @@ class PolicyThread implements NodePolicies {
     if (this.#isClosed) throw new Error("the policies are closed");
     const worker = this.#worker ?? (await this.start());
     worker.postMessage(question);
-    const message = await this.#next(worker, this.#limits.answerMs);
+    const message = await this.#next(worker, this.#options.answerMs);
     return message.type === "answer" ? message.objection : undefined;
   }
 
   /** Next message of a thread. Ends the thread if there is none in time. */
   #next(worker: Worker, ms: number): Promise<PolicyMessage> {
+    this.#isAsking = true;
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
+        this.#isAsking = false;
         clearTimeout(timer);
         worker.off("message", told).off("error", failed).off("exit", ended);
         settle();
@@ -135,7 +147,7 @@ class PolicyThread implements NodePolicies {
     const ended = new Promise<void>(resolve => worker.once("exit", () => resolve()));
     const timer = setTimeout(() => {
       worker.terminate().catch(ignored("the thread has ended by itself"));
-    }, this.#limits.answerMs);
+    }, this.#options.answerMs);
     worker.ref();
     worker.postMessage(CLOSE);
     await ended;

@@ -5,7 +5,7 @@ import { quorumConfigs } from "./quorum-configs.ts";
 import { replicaConfigs } from "./replica-configs.ts";
 import { serverConfigs } from "./server-configs.ts";
 import { shareConfigs } from "./share-configs.ts";
-import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
+import { COMPRESSION, GZIP_LEVEL, LONG_MAX, LZ4_LEVEL, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
 import { transactionConfigs } from "./transaction-configs.ts";
 
 const INT_MAX = 2147483647;
@@ -30,6 +30,15 @@ export const brokerConfigs = configSpecs({
     update: "cluster-wide",
     default: "-1",
     check: GZIP_LEVEL,
+    doc: "See the topic setting of this name.",
+  },
+  "compression.lz4.level": {
+    type: "int",
+    update: "cluster-wide",
+    default: "9",
+    min: 1,
+    max: 17,
+    check: LZ4_LEVEL,
     doc: "See the topic setting of this name.",
   },
   "compression.type": {

@@ -283,7 +283,10 @@ function compressionOf(config: TopicConfig): "producer" | Compression {
   const type = config["compression.type"];
   if (type === "producer") return "producer";
   const codec = CODECS[type] ?? 0;
-  const levels: readonly number[] = [0, config["compression.gzip.level"], 0, 0, config["compression.zstd.level"]];
+  const levels: readonly number[] = [
+    ...[0, config["compression.gzip.level"], 0],
+    ...[config["compression.lz4.level"], config["compression.zstd.level"]],
+  ];
   return { codec, level: entryAt(levels, codec) };
 }
 

@@ -9,6 +9,9 @@ export const POLICIES = ["compact", "delete"] as const;
 export const GZIP_LEVEL = (level: number): string | undefined =>
   level === -1 || (level >= 1 && level <= 9) ? undefined : "Value must be between 1 and 9 or equal to -1";
 
+export const LZ4_LEVEL = (level: number): string | undefined =>
+  level === 9 ? undefined : "Only level 9 is available, Kafka's fast compressor";
+
 function throttled(name: string): (replicas: readonly string[]) => string | undefined {
   const format = "[partitionId]:[brokerId],[partitionId]:[brokerId],...";
   const complaint = `${name} must be the literal '*' or a list of replicas in the following format: ${format}`;
@@ -31,6 +34,15 @@ export const topicConfigs = configSpecs({
     check: GZIP_LEVEL,
     synonyms: ["compression.gzip.level"],
     doc: "Level of gzip when the broker compresses; -1: default of the library.",
+  },
+  "compression.lz4.level": {
+    type: "int",
+    default: "9",
+    min: 1,
+    max: 17,
+    check: LZ4_LEVEL,
+    synonyms: ["compression.lz4.level"],
+    doc: "Level of lz4 when the broker compresses: 9, Kafka's fast compressor; no library for Node has the other levels.",
   },
   "compression.type": {
     type: "string",

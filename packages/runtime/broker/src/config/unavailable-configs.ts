@@ -8,7 +8,6 @@ const TABLE = `
 authorizer.class.name | string | ""
 background.threads | int | 10 | 1.. | cluster-wide
 client.quota.callback.class | class | null
-compression.lz4.level | int | 9 | 1..17 | cluster-wide
 connection.failed.authentication.delay.ms | int | 100 | 0..
 connections.max.reauth.ms | long | 0
 controller.quorum.append.linger.ms | int | 25 | 0..
@@ -243,11 +242,6 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^group\.share\.assignors$/, "Java-only: it may name classes; simple, the one that Kafka has, is built in"],
   [/^group\.share\..*\.class\.name$/, "Java-only: it names a class; Kafka's own is built in"],
   [/^client\.quota\.callback/, "Java-only: it names a class; quotas of users, clients and addresses are built in"],
-  [
-    /^compression\.lz4/,
-    "no library: Kafka's default, level 9, is its fast compressor, as here; no package for Node that is maintained and needs no " +
-      "compiler has the others",
-  ],
   [/^unstable\.feature/, "unreleased: levels of features that Kafka has not released are not built"],
 ];
 

@@ -14,7 +14,7 @@ export class DecisionTimes {
     this.#slowMs = slowMs;
   }
 
-  /** Takes note of a decision that is over, also if it was refused. */
+  /** Takes note of a decision that is committed, also if it refuses its request. */
   add(request: string, ms: number): void {
     this.#count++;
     this.#totalMs += ms;

@@ -205,7 +205,10 @@ export class QuorumController {
       if (isCommitted) resolve(reply);
       this.#setAlarm();
     });
-    return written.finally(() => this.times.add(name, clock.monotonic() - began));
+    return written.then(reply => {
+      this.times.add(name, clock.monotonic() - began);
+      return reply;
+    });
   }
 
   #setAlarm(): void {

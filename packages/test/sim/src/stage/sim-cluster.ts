@@ -20,6 +20,8 @@ const SETTINGS = {
   "broker.session.timeout.ms": "1000",
   "broker.heartbeat.interval.ms": "200",
   "replica.lag.time.max.ms": "1000",
+  // Tests write records of 1970, which retention takes.
+  "log.initial.task.delay.ms": "300000",
 };
 
 /** Options of a `SimCluster`. */
