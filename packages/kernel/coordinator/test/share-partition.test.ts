@@ -74,7 +74,7 @@ class Bench {
         const { firstOffset, lastOffset, deliveryCount, cause } = next.records;
         this.buried.push(`${firstOffset}-${lastOffset}×${deliveryCount} ${cause}`);
         if (this.holdLetters) this.letters.push(next);
-        else this.partition.buried(next.token, out);
+        else this.partition.buried([next.token], out);
       } else {
         this.persisted.push(next);
         if (this.hold) this.held.push(next);
@@ -92,9 +92,12 @@ class Bench {
   }
 
   /** Ends held dead letters. */
-  bury(letters: Bury): void {
+  bury(...letters: readonly Bury[]): void {
     const out: SharePartitionEffect[] = [];
-    this.partition.buried(letters.token, out);
+    this.partition.buried(
+      letters.map(({ token }) => token),
+      out,
+    );
     this.settle(out);
   }
 
@@ -339,6 +342,18 @@ describe("acknowledging", () => {
     bench.partition.logStartMoved(20);
     expect(bench.partition.nextFetchOffset()).toBe(20);
   });
+});
+
+test("records that the log has lost do not come back with a change that is undone", () => {
+  const bench = new Bench([batch(0, 1), batch(2, 3)]);
+  bench.acquired();
+  bench.hold = true;
+  bench.say(ACCEPT, 0, 1);
+  bench.pass(LOCK_MS);
+  bench.partition.logStartMoved(1);
+  bench.finish(bench.held.splice(0)[0], Errors.COORDINATOR_NOT_AVAILABLE.code);
+  expect(bench.partition.nextFetchOffset()).toBe(1);
+  expect(bench.acquired()).toEqual(["1-1×2"]);
 });
 
 describe("dead letters", () => {
@@ -725,15 +740,15 @@ class Pair {
 
   #bury(which: number): void {
     const { bench, model } = this;
-    const [letters] = bench.letters.splice(which % Math.max(1, bench.letters.length), 1);
-    if (letters === undefined) return;
+    const ended = bench.letters.splice(which % Math.max(1, bench.letters.length), 1 + (which % 3));
+    if (ended.length === 0) return;
     const offsets: number[] = [];
-    for (let o = letters.records.firstOffset; o <= letters.records.lastOffset; o++) offsets.push(o);
+    for (const { records } of ended) for (let o = records.firstOffset; o <= records.lastOffset; o++) offsets.push(o);
     for (const offset of offsets) {
       model.get(offset).state = ARCHIVED;
       model.letters.delete(offset);
     }
-    bench.bury(letters);
+    bench.bury(...ended);
     this.#began(offsets);
     model.writes.at(-1)?.offsets.splice(0);
   }

@@ -103,10 +103,11 @@ async function holder(topic: Topic, configs: Record<string, string>): Promise<Me
   return member;
 }
 
-/** Start offset of a share partition, once all its letters have ended. */
-async function startOf({ groupId, topic }: Member): Promise<number | undefined> {
+/** Waits until all letters have ended, and the share partition begins at `offset`. */
+async function starts({ groupId, topic }: Member, offset: number): Promise<void> {
   await expect.poll(() => at.broker.broker.shares.deadLetters.size, SOON).toBe(0);
-  return at.broker.broker.shares.find(groupId, { topicId: topic.id, index: 0 })?.state?.startOffset;
+  const found = () => at.broker.broker.shares.find(groupId, { topicId: topic.id, index: 0 })?.state?.startOffset;
+  await expect.poll(found, SOON).toBe(offset);
 }
 
 describe("dead letters", () => {
@@ -123,7 +124,7 @@ describe("dead letters", () => {
       { ...common, ...told, offset: "0" },
       { ...common, ...told, offset: "2" },
     ]);
-    expect(await startOf(member)).toBe(3);
+    await starts(member, 3);
     expect(counted(member.groupId)).toEqual({ recordcount: 2, totalproducerequests: 2, failedproducerequests: 0 });
     member.close();
   });
@@ -146,7 +147,7 @@ describe("dead letters", () => {
       { ...told, key: "b", value: "2", offset: "1" },
     ]);
     expect(letters(name)[0]).not.toHaveProperty("own");
-    expect(await startOf(member)).toBe(2);
+    await starts(member, 2);
     member.close();
   });
 
@@ -187,7 +188,7 @@ describe("dead letters", () => {
     ]);
     const { requests } = at.broker.broker.shares.deadLetters.counts.get(member.groupId)!;
     expect(requests, "no two of the large ones fit together").toBe(3);
-    expect(await startOf(member)).toBe(6);
+    await starts(member, 6);
     member.close();
   });
 
@@ -205,7 +206,7 @@ describe("dead letters", () => {
       [ENABLE]: "true",
       "message.timestamp.type": "CreateTime",
     });
-    expect(await startOf(member)).toBe(1);
+    await starts(member, 1);
     await alter(BROKER, "", { [CREATE]: null });
     member.close();
   });
@@ -221,7 +222,7 @@ describe("dead letters", () => {
     const member = await holder(topic, { [TOPIC_NAME]: await named() });
     const before = complaints().length;
     expect(await member.says(REJECT, 0, 1)).toBe(0);
-    expect(await startOf(member)).toBe(2);
+    await starts(member, 2);
     expect(complaints().slice(before)).toEqual([expect.stringMatching(complaint)]);
     expect(at.broker.broker.shares.deadLetters.counts.get(member.groupId)).toMatchObject({ records: 0, failed: 1 });
     member.close();
@@ -234,11 +235,11 @@ describe("dead letters", () => {
     const member = await holder(topic, { [TOPIC_NAME]: name });
     await alter(BROKER, "", { [PREFIX]: "morgue." });
     expect(await member.says(REJECT, 0, 0)).toBe(0);
-    expect(await startOf(member)).toBe(1);
+    await starts(member, 1);
     expect(complaints().at(-1)).toMatch(/must begin with morgue\./);
     await alter(BROKER, "", { [PREFIX]: "" });
     expect(await member.says(REJECT, 1, 1)).toBe(0);
-    expect(await startOf(member)).toBe(2);
+    await starts(member, 2);
     expect(offsets(name)).toEqual([1]);
     await alter(BROKER, "", { [PREFIX]: null });
     member.close();
@@ -265,7 +266,7 @@ describe("dead letters", () => {
     expect(await member.says(REJECT, 1, 1)).toBe(0);
     await alter(GROUP, member.groupId, { [TOPIC_NAME]: null });
     expect(await member.says(REJECT, 2, 2)).toBe(0);
-    expect(await startOf(member)).toBe(3);
+    await starts(member, 3);
     expect(offsets(name)).toEqual([1]);
     for (const wire of [member, at.admin]) wire.close();
     await own.stop();
@@ -288,7 +289,7 @@ describe("a leader that does not answer", () => {
     expect(await member.says(REJECT, 0, 1)).toBe(0);
     await expect.poll(() => offsets(name), SOON).toEqual([0, 1]);
     expect(call).toHaveBeenCalledTimes(2);
-    expect(await startOf(member)).toBe(2);
+    await starts(member, 2);
     call.mockRestore();
     member.close();
   });
@@ -323,7 +324,7 @@ describe("a leader that does not answer", () => {
         { key: "a", offset: "0" },
         { key: "b", offset: "1" },
       ]);
-    expect(await startOf(last)).toBe(3);
+    await starts(last, 3);
     for (const wire of [last, at.admin]) wire.close();
     await next.stop();
     back();

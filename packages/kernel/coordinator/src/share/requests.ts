@@ -84,7 +84,7 @@ export type SharePartitionEffect =
       readonly deliveryCompleteCount: number;
       readonly batches: readonly OffsetState[];
     }
-  /** Write dead letters of the records, then call `buried(token, …)` whatever comes of it. */
+  /** Write dead letters of the records, then call `buried` with the token, whatever comes of it. */
   | { readonly type: "bury"; readonly token: number; readonly records: Burial }
   /** An acknowledgement or release has ended. */
   | { readonly type: "done"; readonly ticket: Ticket; readonly errorCode: number; readonly errorMessage: string | null }

@@ -325,6 +325,9 @@ export class SharePartition {
   logStartMoved(offset: Offset): void {
     if (offset <= this.#startOffset) return;
     if (!this.#batches.isEmpty) this.#archive(this.#startOffset, offset - 1, RecordState.AVAILABLE);
+    // Records of a batch across the new start have different fates, whatever becomes of their pending changes.
+    const across = this.#batches.floor(offset);
+    if (across !== undefined && across.first < offset && across.last >= offset) across.split();
     this.#startOffset = offset;
     this.#endOffset = this.#batches.isEmpty ? offset : Math.max(this.#endOffset, offset);
     this.#moveStart();
@@ -406,19 +409,12 @@ export class SharePartition {
   release(ticket: Ticket, memberId: string, out: SharePartitionEffect[]): void {
     const changes: Slot[] = [];
     for (const batch of this.#batches.all) {
-      const { state, memberId: owner } = batch.firstSlot;
-      if (!batch.isSplit && state === RecordState.ACQUIRED && owner === memberId) this.#splitAtStart(batch);
       for (const slot of batch.slots) {
         if (slot.state !== RecordState.ACQUIRED || slot.memberId !== memberId) continue;
         changes.push(this.#change(slot, this.#releasedState(slot)));
       }
     }
     this.#persist(changes, { changes, archiving: [], ticket }, out);
-  }
-
-  /** Splits a batch across the start offset: its records before the offset are archived, not made available. */
-  #splitAtStart(batch: InFlightBatch): void {
-    if (batch.first < this.#startOffset && batch.last >= this.#startOffset) batch.split();
   }
 
   #releasedState(slot: Slot): RecordState {
@@ -513,12 +509,15 @@ export class SharePartition {
     this.#bury(slots, out);
   }
 
-  /** Ends a bury effect: the records are archived, whether they have dead letters or not. */
-  buried(token: number, out: SharePartitionEffect[]): void {
-    const slots = this.#burials.get(token);
-    invariant(slots !== undefined, "dead letters end once");
-    this.#burials.delete(token);
-    const archived = partsOf(slots);
+  /** Ends bury effects: the records are archived, whether they have dead letters or not. */
+  buried(tokens: readonly number[], out: SharePartitionEffect[]): void {
+    const archived: Slot[] = [];
+    for (const token of tokens) {
+      const slots = this.#burials.get(token);
+      invariant(slots !== undefined, "dead letters end once");
+      this.#burials.delete(token);
+      archived.push(...partsOf(slots));
+    }
     for (const slot of archived) slot.become(RecordState.ARCHIVED);
     // The start offset moves with the end of this write, whatever its outcome.
     this.#persist(archived, { changes: [], archiving: [], ticket: undefined }, out);
@@ -546,7 +545,6 @@ export class SharePartition {
   }
 
   #expire(now: number, batch: InFlightBatch, freed: Slot[]): void {
-    if (batch.firstSlot.expiresAt <= now) this.#splitAtStart(batch);
     let next = Infinity;
     for (const slot of batch.slots) {
       if (slot.expiresAt > now) {

@@ -32,7 +32,7 @@ export interface ShareWaiter {
 export interface LiveHost {
   readonly env: {
     readonly clock: { now(): number; monotonic(): number };
-    readonly timers: { after(ms: number, task: () => void): Timer };
+    readonly timers: { after(ms: number, task: () => void): Timer; soon(task: () => void): void };
   };
   readonly states: ShareStates;
   readonly groupConfigs: (groupId: string) => GroupConfigs;
@@ -81,6 +81,8 @@ export class LiveSharePartition implements Watcher {
   readonly #waiters = new Set<ShareWaiter>();
   readonly #tickets = new Map<Ticket, (outcome: Outcome) => void>();
   #lastTicket = 0;
+  /** Tokens of dead letters that have ended. */
+  readonly #buried: number[] = [];
   #state: SharePartition | undefined;
   #stateEpoch = 0;
   #timer: Timer | undefined;
@@ -218,10 +220,16 @@ export class LiveSharePartition implements Watcher {
     const { groupId, topicId, partition } = this.key;
     const letters = { groupId, topicId, partition, topic: this.partition.topic, ...records };
     this.#host.deadLetters.add(letters, this.partition, () => {
-      const out: SharePartitionEffect[] = [];
-      state.buried(token, out);
-      this.#perform(state, out);
+      this.#buried.push(token);
+      // Records whose letters end together are archived with one write.
+      if (this.#buried.length === 1) this.#host.env.timers.soon(() => this.#archive(state));
     });
+  }
+
+  #archive(state: SharePartition): void {
+    const out: SharePartitionEffect[] = [];
+    state.buried(this.#buried.splice(0), out);
+    this.#perform(state, out);
   }
 
   #done({ ticket, errorCode, errorMessage }: Extract<SharePartitionEffect, { type: "done" }>): void {
