@@ -19,6 +19,7 @@ import {
 import { type PeriodicDecision, PeriodicTasks } from "./periodic.ts";
 import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
+import { createAcls, deleteAcls } from "./security/acls.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
 
 /** Decision functions by API. */
@@ -40,6 +41,8 @@ const DECIDERS = {
   AllocateProducerIds: allocateProducerIds,
   AssignReplicasToDirs: assignReplicasToDirs,
   UpdateFeatures: updateFeatures,
+  CreateAcls: createAcls,
+  DeleteAcls: deleteAcls,
 } as const;
 
 type Deciders = typeof DECIDERS;

@@ -11,6 +11,9 @@ export interface Decision<Reply> {
   readonly reply: Reply;
 }
 
+/** Most records of a decision (`QuorumController.MAX_RECORDS_PER_USER_OP`). */
+export const MAX_RECORDS = 10_000;
+
 /** Range of supported levels of a feature, both ends inclusive. */
 export interface FeatureRange {
   readonly min: number;

@@ -28,11 +28,12 @@ export const ROOMS: readonly Room[] = [
   { folder: "format/records", name: "@samsa/records", imports: ["@samsa/base"] },
   { folder: "format/assign", name: "@samsa/assign", imports: ["@samsa/base", "@samsa/protocol"] },
   { folder: "kernel/log", name: "@samsa/log", imports: ["@samsa/base", "@samsa/records"] },
+  { folder: "kernel/security", name: "@samsa/security", imports: ["@samsa/base"] },
   { folder: "kernel/metadata", name: "@samsa/metadata", imports: ["@samsa/base", "@samsa/protocol"] },
   {
     folder: "kernel/controller",
     name: "@samsa/controller",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/metadata"],
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/security", "@samsa/metadata"],
   },
   {
     folder: "kernel/quorum",
@@ -81,6 +82,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/protocol",
       "@samsa/records",
       "@samsa/log",
+      "@samsa/security",
       "@samsa/metadata",
       "@samsa/controller",
       "@samsa/quorum",

@@ -12,6 +12,8 @@ export const METADATA_VERSION = {
   dynamicVoters: 21,
   eligibleLeaderReplicas: 23,
   cordonedDirectories: 30,
+  /** 4.4-IV1: ranges of addresses as hosts of ACLs. */
+  hostRanges: 32,
   controllersLeave: 33,
   latest: 33,
 } as const;

@@ -1,0 +1,28 @@
+export {
+  type Acl,
+  type AclFilter,
+  type AclOperation,
+  CLUSTER_NAME,
+  matchesFilter,
+  OPERATION_CODES,
+  operationBits,
+  type OperationOn,
+  PATTERN_TYPE_CODES,
+  PERMISSION_CODES,
+  type ResourceType,
+  RESOURCE_TYPE_CODES,
+  WILDCARD,
+} from "./acl.ts";
+export { auditText } from "./audit.ts";
+export {
+  type Action,
+  ALLOW_ALL,
+  type Audit,
+  type Authorizer,
+  AuthorizerNotReadyError,
+  type AuthorizerOptions,
+  type Client,
+  type Judgement,
+  StandardAuthorizer,
+} from "./authorizer.ts";
+export { aclHost, parseHostRange } from "./hosts.ts";
