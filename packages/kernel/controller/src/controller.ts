@@ -2,10 +2,10 @@ import { type BrokerEpoch, type BrokerId, invariant, type Offset } from "@samsa/
 import { MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import { alterPartition } from "./alter-partition.ts";
-import { BrokerPartitions } from "./broker-partitions.ts";
-import { BrokerSessions } from "./broker-sessions.ts";
+import { BrokerPartitions } from "./decision/broker-partitions.ts";
+import { BrokerSessions } from "./decision/broker-sessions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
-import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision.ts";
+import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision/decision.ts";
 import { assignReplicasToDirs } from "./directories.ts";
 import { activationRecords, updateFeatures } from "./features.ts";
 import { brokerHeartbeat } from "./heartbeat.ts";

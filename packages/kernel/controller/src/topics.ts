@@ -19,8 +19,16 @@ import {
   metadataRecord,
 } from "@samsa/protocol";
 import { changeConfigs, SET } from "./configs.ts";
-import { type Decision, type DecisionContext, duplicates, isRefusal, MAX_RECORDS, type Refusal, refusal } from "./decision.ts";
-import type { TopicCreation } from "./rules.ts";
+import {
+  type Decision,
+  type DecisionContext,
+  duplicates,
+  isRefusal,
+  MAX_RECORDS,
+  type Refusal,
+  refusal,
+} from "./decision/decision.ts";
+import type { TopicCreation } from "./decision/rules.ts";
 import { assignmentFault, newPartition, placeReplicas } from "./placement.ts";
 import { topicNameFault } from "./topic-names.ts";
 

@@ -10,7 +10,7 @@ import {
 } from "./acl.ts";
 import { type HostRange, isInRange, parseHostRange } from "./hosts.ts";
 
-/** What the ACLs say about an action. `none`: no ACL is on the resource, so a setting decides. */
+/** Verdict of the ACLs about an action. `none`: no ACL is on the resource, so a setting decides. */
 export type Verdict = { readonly rule: "allow" | "deny"; readonly acl: Acl } | { readonly rule: "unmatched" | "none" };
 
 const UNMATCHED: Verdict = { rule: "unmatched" };

@@ -41,7 +41,7 @@ export class AuthorizerNotReadyError extends Error {
   }
 }
 
-/** What decided about an action: ACLs, or that the client is a super user. */
+/** Outcome for an action and its reason: ACLs, or that the client is a super user. */
 export interface Judgement {
   readonly isAllowed: boolean;
   readonly reason: Verdict | { readonly rule: "super" };
@@ -50,6 +50,7 @@ export interface Judgement {
 /** Takes a decision. */
 export type Audit = (client: Client, action: Action, judgement: Judgement) => void;
 
+/** Settings of a `StandardAuthorizer`. */
 export interface AuthorizerOptions {
   /** Principals that may do everything: "User:admin". */
   readonly superUsers: ReadonlySet<string>;

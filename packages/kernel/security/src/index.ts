@@ -11,7 +11,6 @@ export {
   PERMISSION_CODES,
   type ResourceType,
   RESOURCE_TYPE_CODES,
-  WILDCARD,
 } from "./acl.ts";
 export { auditText } from "./audit.ts";
 export {
@@ -25,4 +24,4 @@ export {
   type Judgement,
   StandardAuthorizer,
 } from "./authorizer.ts";
-export { aclHost, parseHostRange } from "./hosts.ts";
+export { parseHostRange } from "./hosts.ts";

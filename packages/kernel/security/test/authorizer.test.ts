@@ -99,7 +99,7 @@ class Model {
     if (this.allows({ user, host, api: "" }, { operation, resource, name: "hardcode" })) return true;
     const exact = this.#acls.map(one => ({
       ...one,
-      // Nothing implies another operation here.
+      // Implied operations do not count here.
       operation: one.operation === OPERATION_CODES.ALL ? OPERATION_CODES[operation] : one.operation,
     }));
     const same = new Model(

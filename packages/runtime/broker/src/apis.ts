@@ -42,8 +42,8 @@ import {
   DESCRIBE_CLUSTER_CONFIGS,
 } from "./request/api-row.ts";
 import type { ControllerApi } from "./controller/controller-channel.ts";
-import { createAcls, deleteAcls, describeAcls } from "./request/acls.ts";
-import { type AclOperation, CLUSTER_NAME } from "./request/authorizer.ts";
+import { createAcls, deleteAcls, describeAcls } from "./api/security/acls.ts";
+import { type AclOperation, CLUSTER_NAME } from "@samsa/security";
 import type { Handler } from "./request/handler.ts";
 import type { BrokerParts, ServedApi } from "./api/parts.ts";
 import type { TopicAccess } from "./request/request-topics.ts";

@@ -26,7 +26,7 @@ import { BrokerPeers } from "./peers/broker-peers.ts";
 import type { MetadataPublisher } from "./metadata/publisher.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
 import { announced } from "./request/api-row.ts";
-import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
+import type { Authorizer } from "@samsa/security";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
 import { InterceptedRequests, type Interceptor } from "./network/interception.ts";
 import { RequestHandler } from "./network/request-handler.ts";
@@ -215,9 +215,9 @@ export class BrokerRole {
   }
 
   #newServer(options: BrokerRoleOptions): SocketServer<ServedApi> {
-    const { heldBytes = HELD_BYTES, authorizer = ALLOW_ALL, intercept } = options;
+    const { heldBytes = HELD_BYTES, intercept } = options;
     const { env, turn, metrics, topics, quotas, buffers } = this;
-    const requests = new RequestHandler(this.#parts(), topics, authorizer);
+    const requests = new RequestHandler(this.#parts(), topics, this.#shared.authorizer);
     return new SocketServer({
       env,
       turn,

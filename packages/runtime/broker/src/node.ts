@@ -17,6 +17,7 @@ import { metadataLogConfig, QuorumError, type QuorumSettings, RaftClient } from 
 import type { Tools } from "@samsa/records";
 import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
 import { parseEndpoints } from "@samsa/wire";
+import { ALLOW_ALL } from "@samsa/security";
 import { BrokerRole, type BrokerRoleOptions } from "./broker-role.ts";
 import { checkBrokerConfigs, namedAnew } from "./config/config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
@@ -35,6 +36,7 @@ import {
   quorumVoters,
 } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
+import { ClusterAuthorizer } from "./security/cluster-authorizer.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
 import type { MetricFamily } from "./turn/metrics.ts";
@@ -94,6 +96,8 @@ export class Node {
   readonly #policies: Policies | undefined;
   readonly #tasks: PeriodicTasks;
   readonly #snapshots: SnapshotGenerator;
+  /** Undefined without `authorizer.class.name`. */
+  readonly #acls: ClusterAuthorizer | undefined;
   /** Undefined until this node leads the quorum. */
   #controller: ControllerRole | undefined;
   #registration: ControllerRegistration | undefined;
@@ -130,9 +134,11 @@ export class Node {
     const nodeId = config["node.id"];
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
     const quorum = this.#openQuorum(dirs, { config, tools, loader, software });
+    this.#acls = config["authorizer.class.name"] === "" ? undefined : new ClusterAuthorizer(env, config);
+    const authorizer = options.authorizer ?? this.#acls?.authorizer ?? ALLOW_ALL;
     const { clusterId } = dirs;
     const incarnationId = randomUuid(length => env.random.bytes(length));
-    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader };
+    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer };
     this.shared = { env, nodeId, clusterId, incarnationId, software, config, ...parts };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }
@@ -167,6 +173,7 @@ export class Node {
 
   async #start(): Promise<void> {
     const { quorum, loader } = this.shared;
+    if (this.#acls !== undefined) loader.install([this.#acls]);
     quorum.load();
     loader.publish();
     const limit = this.#limitStart();
@@ -205,7 +212,6 @@ export class Node {
       this.#controller = new ControllerRole(this.shared, {
         turn: this.#turn,
         plan: this.#plan.controller,
-        authorizer: this.#options.authorizer,
         policies: this.#policies,
         onFailure: () => this.#offline(),
       });
@@ -377,6 +383,7 @@ export class Node {
           // Publish first: a client whose request changed the metadata finds them changed at its next request.
           committed: () => {
             loader.publish();
+            this.#acls?.complete();
             this.#controller?.committed();
           },
           leaderChanged: ({ leaderId }) => this.#controller?.leaderChanged(leaderId),

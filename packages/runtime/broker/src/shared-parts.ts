@@ -1,6 +1,7 @@
 import type { BrokerId, BufferPool, Env, Uuid } from "@samsa/base";
 import type { RaftClient } from "@samsa/raft";
 import type { Tools } from "@samsa/records";
+import type { Authorizer } from "@samsa/security";
 import type { LogDirs } from "@samsa/storage";
 import type { ConnectionOptions } from "@samsa/wire";
 import type { BrokerConfig } from "./config/configs.ts";
@@ -22,6 +23,7 @@ export interface SharedParts {
   readonly buffers: BufferPool;
   readonly dirs: LogDirs;
   readonly quotas: Quotas;
+  readonly authorizer: Authorizer;
   /** Replica of the metadata log. */
   readonly quorum: RaftClient;
   readonly loader: MetadataLoader;

@@ -3,11 +3,11 @@ import { Apis, Errors } from "@samsa/protocol";
 import { expect, test } from "vitest";
 import type { ServedApi } from "../src/api/parts.ts";
 import { servedApis } from "../src/apis.ts";
-import { type Action, ALLOW_ALL, operationBits } from "../src/request/authorizer.ts";
+import { type Action, ALLOW_ALL, operationBits } from "@samsa/security";
 import type { BrokerParts } from "../src/api/parts.ts";
 import { RequestHandler } from "../src/network/request-handler.ts";
 import type { Topics } from "../src/replica/topics.ts";
-import type { RequestContext } from "../src/request/request-context.ts";
+import type { RequestOrigin } from "../src/request/request-context.ts";
 
 /** APIs without a permission for the whole request: their handlers check each resource. */
 const BY_RESOURCE = [
@@ -49,7 +49,7 @@ const parts = { env: { logger: { error: log } } } as unknown as BrokerParts;
 /** Topics that no handler of these tests looks at. */
 const NO_TOPICS = {} as unknown as Topics;
 
-function contextOf(version: number): RequestContext {
+function contextOf(version: number): RequestOrigin {
   const peer = { host: "127.0.0.1", port: 1, software: { name: "", version: "" } };
   return { version, user: "ANONYMOUS", clientId: "", listener: "", peer, close: () => {} };
 }
@@ -76,12 +76,14 @@ test("a client without the permission gets the error of the resource, and its re
     asked.set(name, action);
     return false;
   };
-  const handler = new RequestHandler(parts, NO_TOPICS, { allows });
+  const handler = new RequestHandler(parts, NO_TOPICS, { allows, allowsSome: () => false });
   const codes = {
     CLUSTER: Errors.CLUSTER_AUTHORIZATION_FAILED.code,
     GROUP: Errors.GROUP_AUTHORIZATION_FAILED.code,
     TOPIC: Errors.TOPIC_AUTHORIZATION_FAILED.code,
     TRANSACTIONAL_ID: Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code,
+    DELEGATION_TOKEN: Errors.DELEGATION_TOKEN_AUTHORIZATION_FAILED.code,
+    USER: Errors.CLUSTER_AUTHORIZATION_FAILED.code,
   };
   for (const api of servedApis({ telemetry: true }).values()) {
     const { first, last } = api;

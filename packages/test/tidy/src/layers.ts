@@ -93,10 +93,10 @@ export const ROOMS: readonly Room[] = [
       "@samsa/raft",
     ],
     folders: [
-      ...["config", "turn", "quotas", "replica", "request", "limits", "metadata", "quorum", "controller"],
-      ...["peers", "coordinator", "forwarding", "share", "lifecycle"],
+      ...["config", "turn", "quotas", "replica", "request", "limits", "metadata", "security", "quorum"],
+      ...["controller", "peers", "coordinator", "forwarding", "share", "lifecycle"],
       ...["api", "api/records", "api/topics", "api/share", "api/groups", "api/transactions", "api/configs"],
-      ...["api/cluster", "network", "."],
+      ...["api/cluster", "api/security", "network", "."],
     ],
   },
   {

@@ -19,7 +19,7 @@ import {
   PERMISSION_CODES,
   RESOURCE_TYPE_CODES,
 } from "@samsa/security";
-import { type Decision, type DecisionContext, MAX_RECORDS, type Refusal, refusal } from "../decision.ts";
+import { type Decision, type DecisionContext, MAX_RECORDS, type Refusal, refusal } from "../decision/decision.ts";
 
 type Creation = CreateAclsRequest["creations"][number];
 type Filter = DeleteAclsRequest["filters"][number];
@@ -96,7 +96,12 @@ export function createAcls(
   return { records: [], reply: { throttleTimeMs: 0, results: creations.map(() => refused) } };
 }
 
-function filterFault({ resourceTypeFilter, patternTypeFilter, operation, permissionType }: Filter): Refusal | undefined {
+function filterFault({
+  resourceTypeFilter,
+  patternTypeFilter,
+  operation,
+  permissionType,
+}: Filter): Refusal | undefined {
   const isUnknown = (codes: Readonly<Record<string, number>>, code: number): boolean =>
     nameOf(codes, code) === "UNKNOWN";
   if (isUnknown(RESOURCE_TYPE_CODES, resourceTypeFilter) || isUnknown(PATTERN_TYPE_CODES, patternTypeFilter)) {
@@ -123,10 +128,7 @@ function selected({ acls }: MetadataImage, filter: Filter): AccessControlEntryRe
 }
 
 /** DeleteAcls (`AclControlManager.deleteAcls`): deletes what any of the filters selects. */
-export function deleteAcls(
-  { image }: DecisionContext,
-  { filters }: DeleteAclsRequest,
-): Decision<DeleteAclsResponse> {
+export function deleteAcls({ image }: DecisionContext, { filters }: DeleteAclsRequest): Decision<DeleteAclsResponse> {
   const deleted = new Set<Uuid>();
   const filterResults = filters.map((filter): FilterResult => {
     const fault = filterFault(filter);

@@ -5,7 +5,6 @@ import { type AnyConfigSpec, type ConfigSpecs, type ConfigType, invariant, type 
  * time, if they do. They are validated as in Kafka, so that a file or request that Kafka refuses is refused too.
  */
 const TABLE = `
-authorizer.class.name | string | ""
 background.threads | int | 10 | 1.. | cluster-wide
 client.quota.callback.class | class | null
 connection.failed.authentication.delay.ms | int | 100 | 0..

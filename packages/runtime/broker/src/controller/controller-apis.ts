@@ -6,6 +6,9 @@ import {
   type UpdateFeaturesRequest,
   type UpdateFeaturesResponse,
 } from "@samsa/protocol";
+import type { BrokerConfig } from "../config/configs.ts";
+import { NO_AUTHORIZER, unreadableCreation, unreadableDeletion } from "../request/acls.ts";
+import type { RequestError } from "../request/error-responses.ts";
 import { ALTER_CLUSTER, ALTER_CLUSTER_CONFIGS, apisOn, CLUSTER_ACTION, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { CLIENT_APIS } from "./controller-client-apis.ts";
 import { apiVersions, describeCluster, listPartitionReassignments } from "./controller-cluster-apis.ts";
@@ -33,6 +36,10 @@ const ALTER_CLIENT_QUOTAS = control("AlterClientQuotas", {
   answer: async ({ controller, env }, request) =>
     controller.submit("AlterClientQuotas", { ...request, unresolved: await unresolvedHosts(env, request) }),
 });
+
+/** Refuses to change ACLs that no authorizer would apply. */
+const withoutAuthorizer = (config: BrokerConfig): RequestError | undefined =>
+  config["authorizer.class.name"] === "" ? NO_AUTHORIZER : undefined;
 
 const UPDATE_FEATURES = control("UpdateFeatures", {
   ...ALTER_CLUSTER,
@@ -71,6 +78,8 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   ofQuorum("RemoveRaftVoter", ALTER_CLUSTER),
   ofQuorum("UpdateRaftVoter"),
   control("UnregisterController", ALTER_CLUSTER),
+  control("CreateAcls", { ...ALTER_CLUSTER, unreadable: unreadableCreation, refusal: withoutAuthorizer }),
+  control("DeleteAcls", { ...ALTER_CLUSTER, unreadable: unreadableDeletion, refusal: withoutAuthorizer }),
   ...CLIENT_APIS,
 ]);
 

@@ -1,8 +1,8 @@
 import { type ApiName, Errors } from "@samsa/protocol";
 import { absentTopic, describedConfigs } from "../metadata/described-configs.ts";
-import { createAcls, deleteAcls, describeAcls } from "../request/acls.ts";
-import { ALTER_CLUSTER, type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
-import { requesterOf } from "../request/error-responses.ts";
+import { describedAcls, NO_AUTHORIZER_HERE, unreadableDescription } from "../request/acls.ts";
+import { type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
+import { errorResponses, requesterOf } from "../request/error-responses.ts";
 import type { Handler } from "../request/handler.ts";
 import type { ControllerContext, ControllerParts, ControllerRow } from "./controller-row.ts";
 
@@ -17,6 +17,13 @@ const describeConfigs: Served<"DescribeConfigs"> = ({ nodeId, settings, image },
   const metadata = image();
   const topicFault = (name: string) => (metadata.topicIds.has(name) ? undefined : absentTopic(name));
   reply(describedConfigs({ nodeId, settings, image: metadata }, request, topicFault));
+};
+
+const describeAcls: Served<"DescribeAcls"> = ({ config, image }, request, context, reply) => {
+  const fault = unreadableDescription(request);
+  if (fault !== undefined) return context.close(fault);
+  if (config["authorizer.class.name"] === "") return reply(errorResponses.DescribeAcls(request, NO_AUTHORIZER_HERE));
+  reply(describedAcls(image(), request));
 };
 
 /** Answer to SASL on a connection that needs no authentication, or has it behind itself. */
@@ -74,8 +81,6 @@ const changeToken: Served<"RenewDelegationToken"> & Served<"ExpireDelegationToke
 export const CLIENT_APIS: readonly ControllerRow[] = [
   row("DescribeConfigs", describeConfigs),
   row("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
-  row("CreateAcls", createAcls, ALTER_CLUSTER),
-  row("DeleteAcls", deleteAcls, ALTER_CLUSTER),
   row("SaslHandshake", saslHandshake),
   row("SaslAuthenticate", saslAuthenticate),
   row("CreateDelegationToken", createDelegationToken),

@@ -1,6 +1,7 @@
 import type { BrokerId, Env } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
+import type { Authorizer } from "@samsa/security";
 import type { RaftApi, RaftClient, RaftReply } from "@samsa/raft";
 import { Errors } from "@samsa/protocol";
 import {
@@ -11,6 +12,7 @@ import {
   CLUSTER_ACTION,
   type Columns,
 } from "../request/api-row.ts";
+import { Access } from "../request/access.ts";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Settings } from "../config/settings.ts";
 import type { RequestError } from "../request/error-responses.ts";
@@ -27,6 +29,7 @@ export interface ControllerParts {
   readonly config: BrokerConfig;
   readonly settings: Settings;
   readonly quotas: Quotas;
+  readonly authorizer: Authorizer;
   readonly quorum: Pick<RaftClient, "epoch" | "handle" | "kraftVersion" | "leaderId" | "upgradeKraftVersion">;
   readonly controller: QuorumController;
   /** Committed metadata. */
@@ -44,6 +47,8 @@ export interface ControllerContext {
   readonly quota: MutationQuota;
   /** Name of the principal. */
   readonly user: string;
+  /** Permissions of the client. */
+  readonly access: Access;
   /** True if a broker has sent the request on, in an Envelope or within the process. */
   readonly isForwarded: boolean;
   /** Ends a request that cannot be parsed without an answer of its API. */
@@ -62,6 +67,8 @@ interface Treatment<N extends ControllerApi> extends Columns<N> {
     request: ControllerRequest<N>,
     version: number,
   ) => object | Promise<object>;
+  /** Says why a request cannot be read, so that its connection is closed. */
+  readonly unreadable?: (request: ControllerRequest<N>) => string | undefined;
   /** Form of the response for the version of the request. */
   readonly shown?: (response: object, version: number) => object;
 }
@@ -71,11 +78,13 @@ export type ControllerRow = ApiRow<ControllerParts, ControllerContext>;
 
 /** Builds the row of an API that the active controller answers. */
 export function control<N extends ControllerApi>(name: N, treatment: Treatment<N> = {}): ControllerRow {
-  const { isTimed, refusal, answer, shown, ...columns } = treatment;
+  const { isTimed, refusal, answer, unreadable, shown, ...columns } = treatment;
   const handler: Handler<N, ControllerParts, ControllerContext> = (parts, asked, context, reply) => {
     // The request and the response are those of the API: decisions and failures are built by its name.
     const request = asked as ControllerRequest<N>;
     const { version, quota } = context;
+    const fault = unreadable?.(request);
+    if (fault !== undefined) return context.close(fault);
     const tell = (response: object): void =>
       (reply as unknown as (response: object) => void)(shown?.(response, version) ?? response);
     const failed = (error: RequestError): void => tell(row.failure(request, error, version) ?? {});

@@ -1,5 +1,7 @@
 import { invariant } from "@samsa/base";
+import { ALLOW_ALL } from "@samsa/security";
 import { Apis } from "@samsa/protocol";
+import { Access } from "../request/access.ts";
 import { CONTROLLER_APIS } from "./controller-apis.ts";
 import {
   type ControllerApi,
@@ -28,10 +30,12 @@ export class LocalController implements ControllerChannel {
     const row = CONTROLLER_APIS.get(key);
     invariant(row !== undefined, "every API of the channel has a row");
     const quota = mutationQuota(this.#parts, row, client);
-    const { version = lastStable, user = "" } = client ?? {};
+    const { version = lastStable, user = "", host = "" } = client ?? {};
+    // The broker itself may do everything.
+    const access = new Access(client === undefined ? ALLOW_ALL : this.#parts.authorizer, { user, host, api });
     return new Promise(resolve => {
       const close = (): void => invariant(false, "a broker sends requests on that it has read");
-      const context = { version, listener: undefined, quota, user, isForwarded: true, close };
+      const context = { version, listener: undefined, quota, user, access, isForwarded: true, close };
       row.handle(this.#parts, request, context, draft => resolve(controllerResponse(api, draft ?? {})));
     });
   }

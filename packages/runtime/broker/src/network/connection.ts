@@ -24,7 +24,7 @@ import type { Quotas } from "../quotas/quotas.ts";
 import {
   type Peer,
   readHead,
-  type RequestContext,
+  type RequestOrigin,
   type RequestHead,
   type RequestMemory,
   UNKNOWN_SOFTWARE,
@@ -91,7 +91,7 @@ interface Spent {
 
 /** Handles the requests of a role: replies once to each, now or later; never throws. */
 export interface RequestHandling<Row extends ApiShape> {
-  handle(api: Row, request: object, context: RequestContext, reply: AnyReply): void;
+  handle(api: Row, request: object, context: RequestOrigin, reply: AnyReply): void;
 }
 
 /** Parts of a role that its connections share. */
@@ -348,7 +348,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   }
 
   #dispatch(api: Row, head: RequestHead, reader: ByteReader, slot: Slot): void {
-    const context: RequestContext = {
+    const context: RequestOrigin = {
       version: head.version,
       user: ANONYMOUS,
       clientId: head.clientId,
@@ -398,7 +398,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
 
   /** Applies quotas: the response carries the throttle time, and requests wait that long (KIP-219). */
   #holdBack(
-    client: RequestContext,
+    client: RequestOrigin,
     response: { throttleTimeMs?: unknown } | null,
     { now, spentMs, producedBytes }: Spent,
   ): void {

@@ -2,7 +2,7 @@ import type { ByteReader, ByteWriter } from "@samsa/base";
 import { type ApiName, Apis, type Listener } from "@samsa/protocol";
 import { type ErrorResponse, errorResponses } from "./error-responses.ts";
 import type { Handler, RequestOf } from "./handler.ts";
-import { type AclOperation, type Action, CLUSTER_NAME } from "./authorizer.ts";
+import { type AclOperation, type Action, CLUSTER_NAME } from "@samsa/security";
 import type { TopicAccess } from "./request-topics.ts";
 
 /** `Reply` of an API whose type is not known to the caller. */

@@ -1,5 +1,5 @@
 import { Errors } from "@samsa/protocol";
-import type { Action } from "./authorizer.ts";
+import type { Action } from "@samsa/security";
 import type { RequestError } from "./error-responses.ts";
 
 const DENIED = {
@@ -7,6 +7,8 @@ const DENIED = {
   GROUP: Errors.GROUP_AUTHORIZATION_FAILED,
   TOPIC: Errors.TOPIC_AUTHORIZATION_FAILED,
   TRANSACTIONAL_ID: Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+  DELEGATION_TOKEN: Errors.DELEGATION_TOKEN_AUTHORIZATION_FAILED,
+  USER: Errors.CLUSTER_AUTHORIZATION_FAILED,
 } as const;
 
 /** Error for a client that may not perform the action that a request of the API needs. */

@@ -28,7 +28,8 @@ export const consumerGroupHeartbeat: TopicHandler<"ConsumerGroupHeartbeat", Need
   parts.groups.request(body.groupId, request, response => reply(response), refuse);
 };
 
-export const consumerGroupDescribe: TopicHandler<"ConsumerGroupDescribe", Needs> = (parts, body, { topics }, reply) => {
+export const consumerGroupDescribe: TopicHandler<"ConsumerGroupDescribe", Needs> = (parts, body, context, reply) => {
+  const { topics } = context;
   const served = isServed(parts);
   const groups = body.groupIds.map((groupId): DescribedGroup => {
     const refused = (errorCode: number): DescribedGroup => ({ ...UNDESCRIBED, groupId, errorCode });
@@ -42,5 +43,5 @@ export const consumerGroupDescribe: TopicHandler<"ConsumerGroupDescribe", Needs>
       ? group
       : { ...refused(UNAUTHORIZED), errorMessage: UNDESCRIBABLE };
   });
-  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, context, body.includeAuthorizedOperations) });
 };

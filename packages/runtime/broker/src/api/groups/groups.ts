@@ -205,7 +205,7 @@ export const describeGroups: Handler<"DescribeGroups", Needs> = (parts, body, co
     if (context.version < 6) return failed(0, null);
     return failed(Errors.GROUP_ID_NOT_FOUND.code, runner.shard.absence("classic", groupId));
   });
-  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, context, body.includeAuthorizedOperations) });
 };
 
 export const listGroups: Handler<"ListGroups", Needs> = (parts, body, _context, reply) => {

@@ -51,7 +51,8 @@ function described({ config }: Needs, topics: RequestTopics, group: ShareGroupVi
   };
 }
 
-export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (parts, body, { topics }, reply) => {
+export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (parts, body, context, reply) => {
+  const { topics } = context;
   const groups = body.groupIds.map(groupId => {
     const refused = (errorCode: number, errorMessage: string | null) => ({
       ...UNDESCRIBED,
@@ -72,5 +73,5 @@ export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (pa
     }
     return refused(GROUP_ID_NOT_FOUND.code, runner.shard.absence("share", groupId));
   });
-  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, context, body.includeAuthorizedOperations) });
 };
