@@ -15,6 +15,7 @@ export {
   type QuotaEntity,
   type QuotaImage,
   quotaKey,
+  scramKey,
   replicaDirectory,
   RESOURCE_TYPE,
   type TopicImage,

@@ -48,6 +48,7 @@ import type { Handler } from "./request/handler.ts";
 import type { BrokerParts, ServedApi } from "./api/parts.ts";
 import type { TopicAccess } from "./request/request-topics.ts";
 import type { RequestContext } from "./request/request-context.ts";
+import { saslAuthenticate, saslHandshake } from "./request/sasl.ts";
 
 type BrokerApi = ApiNameOn<"broker"> & AnswerableApi;
 
@@ -109,6 +110,7 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("SyncGroup", groups.syncGroup, onGroup("READ")),
   serve("DescribeGroups", groups.describeGroups),
   serve("ListGroups", groups.listGroups),
+  serve("SaslHandshake", saslHandshake),
   serve("ApiVersions", apiVersions),
   forward("CreateTopics"),
   forward("DeleteTopics"),
@@ -143,6 +145,7 @@ const BROKER_APIS: readonly ServedApi[] = [
   forward("UnregisterBroker", ALTER_CLUSTER),
   serve("DescribeTransactions", describeTransactions, { topics: { operation: "DESCRIBE" } }),
   serve("ListTransactions", listTransactions),
+  serve("SaslAuthenticate", saslAuthenticate),
   serve("ConsumerGroupHeartbeat", consumerGroupHeartbeat, { topics: { operation: "DESCRIBE" }, ...onGroup("READ") }),
   serve("ConsumerGroupDescribe", consumerGroupDescribe, { topics: { operation: "DESCRIBE" } }),
   serve("ListConfigResources", listConfigResources, DESCRIBE_CLUSTER_CONFIGS),

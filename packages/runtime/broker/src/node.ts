@@ -33,9 +33,11 @@ import {
   listenerSettings,
   type NodeListeners,
   planListeners,
+  protocolOf,
   quorumVoters,
 } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
+import { saslListeners } from "./security/listener-security.ts";
 import { ClusterAuthorizer } from "./security/cluster-authorizer.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
@@ -118,7 +120,8 @@ export class Node {
     this.#policies = policies;
     const settings = new Settings(config["node.id"], given);
     // Report faults of the listener settings before anything is done.
-    this.#plan = planListeners(listenerSettings(config, env.network.hostName));
+    const listeners = listenerSettings(config, env.network.hostName);
+    this.#plan = planListeners(listeners);
     this.#turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
     this.#tasks = new PeriodicTasks(env);
     const buffers = options.buffers ?? new BufferPool();
@@ -129,6 +132,12 @@ export class Node {
       host => env.network.resolve(host),
     );
     const loader = new MetadataLoader(env.logger);
+    const { broker, controller } = this.#plan;
+    const named = [...broker.listen, ...controller.listen].map(({ name }) => ({
+      name,
+      protocol: protocolOf(listeners, name),
+    }));
+    const sasl = saslListeners({ env, config, given, image: () => loader.image }, named);
     const dirs = this.#openDirs(env, { config, settings, buffers, loader });
     this.#isReading = false;
     const nodeId = config["node.id"];
@@ -138,7 +147,7 @@ export class Node {
     const authorizer = options.authorizer ?? this.#acls?.authorizer ?? ALLOW_ALL;
     const { clusterId } = dirs;
     const incarnationId = randomUuid(length => env.random.bytes(length));
-    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer };
+    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer, sasl };
     this.shared = { env, nodeId, clusterId, incarnationId, software, config, ...parts };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }

@@ -6,6 +6,7 @@ import type { LogDirs } from "@samsa/storage";
 import type { ConnectionOptions } from "@samsa/wire";
 import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
+import type { SaslListener } from "./security/listener-security.ts";
 import type { Quotas } from "./quotas/quotas.ts";
 import type { MetadataLoader } from "./metadata/loader.ts";
 
@@ -24,6 +25,8 @@ export interface SharedParts {
   readonly dirs: LogDirs;
   readonly quotas: Quotas;
   readonly authorizer: Authorizer;
+  /** SASL of listeners, by name. */
+  readonly sasl: ReadonlyMap<string, SaslListener>;
   /** Replica of the metadata log. */
   readonly quorum: RaftClient;
   readonly loader: MetadataLoader;

@@ -83,6 +83,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/records",
       "@samsa/log",
       "@samsa/security",
+      "@samsa/sasl",
       "@samsa/metadata",
       "@samsa/controller",
       "@samsa/quorum",

@@ -21,7 +21,7 @@ const superUsersFault = (value: string): string | undefined =>
     ? undefined
     : "principals have the form User:name, and a semicolon is between two of them";
 
-/** Settings of the authorizer (`StandardAuthorizer`). */
+/** Settings of the authorizer (`StandardAuthorizer`) and of authentication (`BrokerSecurityConfigs`). */
 export const securityConfigs = configSpecs({
   "allow.everyone.if.no.acl.found": {
     type: "boolean",
@@ -33,6 +33,39 @@ export const securityConfigs = configSpecs({
     default: "",
     check: authorizerFault,
     doc: `Class that decides what clients may do: ${STANDARD_AUTHORIZER}, or none. Without one, everyone may do everything.`,
+  },
+  "connection.failed.authentication.delay.ms": {
+    type: "int",
+    default: "100",
+    min: 0,
+    doc: "Time that a client waits for the refusal of its credentials, in ms, so that guessing takes long.",
+  },
+  "connections.max.reauth.ms": {
+    type: "long",
+    default: "0",
+    doc:
+      "Time after which a client must authenticate again, in ms; 0: never. May be set for a mechanism of a listener, as " +
+      "in listener.name.external.plain.connections.max.reauth.ms.",
+  },
+  "sasl.enabled.mechanisms": {
+    type: "list",
+    default: "GSSAPI",
+    doc:
+      "SASL mechanisms of a listener: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. GSSAPI, the default of Kafka, is not " +
+      "available. May be set for a listener, as in listener.name.external.sasl.enabled.mechanisms.",
+  },
+  "sasl.jaas.config": {
+    type: "password",
+    default: null,
+    doc:
+      "Users of a mechanism of a listener, as in listener.name.external.plain.sasl.jaas.config=" +
+      'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="secret"; without that prefix it has ' +
+      "no effect on a broker.",
+  },
+  "sasl.server.max.receive.size": {
+    type: "int",
+    default: "524288",
+    doc: "Most bytes of a request of a client that has not authenticated.",
   },
   "super.users": {
     type: "string",

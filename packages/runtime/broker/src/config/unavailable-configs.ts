@@ -7,8 +7,6 @@ import { type AnyConfigSpec, type ConfigSpecs, type ConfigType, invariant, type 
 const TABLE = `
 background.threads | int | 10 | 1.. | cluster-wide
 client.quota.callback.class | class | null
-connection.failed.authentication.delay.ms | int | 100 | 0..
-connections.max.reauth.ms | long | 0
 controller.quorum.append.linger.ms | int | 25 | 0..
 delegation.token.expiry.check.interval.ms | long | 3600000 | 1..
 delegation.token.expiry.time.ms | long | 86400000 | 1..
@@ -94,8 +92,6 @@ remote.log.storage.manager.impl.prefix | string | rsm.config. | nonempty
 remote.log.storage.system.enable | boolean | false
 replica.socket.receive.buffer.bytes | int | 65536
 sasl.client.callback.handler.class | class | null
-sasl.enabled.mechanisms | list | GSSAPI | | per-broker
-sasl.jaas.config | password | null | | per-broker
 sasl.kerberos.kinit.cmd | string | /usr/bin/kinit | | per-broker
 sasl.kerberos.min.time.before.relogin | long | 60000 | | per-broker
 sasl.kerberos.principal.to.local.rules | list | DEFAULT | | per-broker
@@ -143,7 +139,6 @@ sasl.oauthbearer.scope.claim.name | string | scope
 sasl.oauthbearer.sub.claim.name | string | sub
 sasl.oauthbearer.token.endpoint.url | string | null
 sasl.server.callback.handler.class | class | null
-sasl.server.max.receive.size | int | 524288
 security.providers | string | null
 share.coordinator.append.linger.ms | int | -1 | -1..
 share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide

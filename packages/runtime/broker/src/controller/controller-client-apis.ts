@@ -1,5 +1,6 @@
 import { type ApiName, Errors } from "@samsa/protocol";
 import { absentTopic, describedConfigs } from "../metadata/described-configs.ts";
+import { saslAuthenticate, saslHandshake } from "../request/sasl.ts";
 import { describedAcls, NO_AUTHORIZER_HERE, unreadableDescription } from "../request/acls.ts";
 import { type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { errorResponses, requesterOf } from "../request/error-responses.ts";
@@ -24,15 +25,6 @@ const describeAcls: Served<"DescribeAcls"> = ({ config, image }, request, contex
   if (fault !== undefined) return context.close(fault);
   if (config["authorizer.class.name"] === "") return reply(errorResponses.DescribeAcls(request, NO_AUTHORIZER_HERE));
   reply(describedAcls(image(), request));
-};
-
-/** Answer to SASL on a connection that needs no authentication, or has it behind itself. */
-const saslHandshake: Served<"SaslHandshake"> = (_parts, _request, _context, reply) =>
-  reply({ errorCode: Errors.ILLEGAL_SASL_STATE.code, mechanisms: [] });
-
-const saslAuthenticate: Served<"SaslAuthenticate"> = (_parts, _request, _context, reply) => {
-  const errorMessage = "SaslAuthenticate request received after successful authentication";
-  reply({ errorCode: Errors.ILLEGAL_SASL_STATE.code, errorMessage, authBytes: new Uint8Array(0) });
 };
 
 /** Error of requests for delegation tokens, and the times with it: no secret key is set (`allowTokenRequests`). */

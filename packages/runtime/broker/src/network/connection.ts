@@ -21,6 +21,8 @@ import { plainAddress } from "../limits/connection-limits.ts";
 import type { HeldBytes } from "../limits/held-bytes.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
 import type { Quotas } from "../quotas/quotas.ts";
+import type { SaslListener } from "../security/listener-security.ts";
+import { Authentication, type AuthenticationOutcome } from "./authentication.ts";
 import {
   type Peer,
   readHead,
@@ -38,7 +40,7 @@ const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
 /** Smaller frames and replies are not counted: their number is limited. */
 const COUNTED_BYTES = 32 * 1024;
-/** Principal of all clients. */
+/** Principal of clients of a listener without authentication. */
 const ANONYMOUS = "ANONYMOUS";
 /** Longest throttle time that a reply can carry, an int32, in ms. */
 const LONGEST_MUTE_MS = 0x7fffffff;
@@ -174,14 +176,22 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   /** Monotonic time until which no request is handled, in ms; 0: not muted. */
   #mutedUntil = 0;
   #unmute: Timer | undefined;
+  /** Undefined on a listener without SASL. */
+  readonly #authentication: Authentication | undefined;
+  readonly #failureDelayMs: number;
+  /** True once the client is refused: nothing else is handled. */
+  #isRefused = false;
   lastActive: number;
   readonly peer: Peer;
 
-  constructor(host: ConnectionHost<Row>, connection: Connection, listener: string) {
+  constructor(host: ConnectionHost<Row>, connection: Connection, listener: string, sasl?: SaslListener) {
     this.#host = host;
     this.#connection = connection;
     this.#listener = listener;
-    this.#frames = new FrameSplitter(host.maxRequestBytes, host.buffers);
+    const { env, writer } = host;
+    this.#authentication = sasl && new Authentication({ clock: env.clock, writer, sasl });
+    this.#failureDelayMs = sasl?.failureDelayMs ?? 0;
+    this.#frames = new FrameSplitter(sasl?.maxReceiveBytes ?? host.maxRequestBytes, host.buffers);
     this.lastActive = host.env.clock.monotonic();
     const { remoteHost, remotePort } = connection;
     this.peer = { host: plainAddress(remoteHost), port: remotePort, software: UNKNOWN_SOFTWARE };
@@ -275,6 +285,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #mayHandle(): boolean {
     return (
       !this.#closed &&
+      !this.#isRefused &&
       this.#mutedUntil === 0 &&
       this.#slots.length < MAX_IN_FLIGHT &&
       this.#connection.pendingBytes() < MAX_UNSENT_BYTES
@@ -317,6 +328,49 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   }
 
   #handle(frame: Uint8Array): void {
+    const authentication = this.#authentication;
+    if (authentication?.wants(frame) === true) return this.#authenticate(authentication, frame);
+    if (authentication?.isExpired === true) {
+      this.#host.budget.give(frame.length);
+      return this.reject("its session has ended");
+    }
+    this.#request(frame);
+  }
+
+  /** Has a frame of an authentication handled. */
+  #authenticate(authentication: Authentication, frame: Uint8Array): void {
+    const slot = new Slot(this.#host.budget, frame.length, false);
+    this.#unpipelined++;
+    this.#slots.push(slot);
+    authentication.handle(frame, outcome => {
+      if (this.#closed) return;
+      if (outcome.type === "pass") {
+        this.#unpipelined--;
+        this.#slots.pop();
+        return this.#request(frame);
+      }
+      if (outcome.type === "reply") {
+        if (authentication.identity !== undefined) this.#frames.limit = this.#host.maxRequestBytes;
+        return this.#reply(slot, outcome.chunks);
+      }
+      if (outcome.type === "close") this.reject(outcome.reason);
+      else this.#refuse(slot, outcome);
+    });
+  }
+
+  /** Answers a client that is not who it says, after a while, and closes the connection. */
+  #refuse(slot: Slot, { chunks, reason }: Extract<AuthenticationOutcome, { type: "refuse" }>): void {
+    const { env } = this.#host;
+    env.logger.info("a client could not be authenticated", { ...this.#who(), reason });
+    this.#isRefused = true;
+    env.timers.after(this.#failureDelayMs, () => {
+      if (this.#closed) return;
+      this.#reply(slot, chunks);
+      this.end();
+    });
+  }
+
+  #request(frame: Uint8Array): void {
     const reader = new ByteReader(frame);
     let head: RequestHead;
     try {
@@ -350,7 +404,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #dispatch(api: Row, head: RequestHead, reader: ByteReader, slot: Slot): void {
     const context: RequestOrigin = {
       version: head.version,
-      user: ANONYMOUS,
+      user: this.#authentication?.identity?.user ?? ANONYMOUS,
       clientId: head.clientId,
       listener: this.#listener,
       peer: this.peer,

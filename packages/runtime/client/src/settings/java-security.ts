@@ -1,8 +1,14 @@
-import { type Env, fromUtf8, type TlsClientOptions, type TlsProtocol, type TlsSource } from "@samsa/base";
+import {
+  type Env,
+  fromUtf8,
+  MalformedError,
+  type TlsClientOptions,
+  type TlsProtocol,
+  type TlsSource,
+} from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
-import { unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
+import { type JaasEntry, parseJaas, unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
 import { BearerTokens, clientCredentials, type SaslCredentials, type Security, type TokenSource } from "@samsa/wire";
-import { type JaasEntry, parseJaas } from "./jaas.ts";
 import { SASL_MECHANISMS } from "./security-options.ts";
 
 /** Settings of Kafka's clients about security. */
@@ -126,6 +132,15 @@ function tlsOf(lookup: Lookup): TlsClientOptions {
   };
 }
 
+function jaasEntry(text: string): JaasEntry {
+  try {
+    return parseJaas(text);
+  } catch (error) {
+    if (error instanceof MalformedError) refuse(error.message);
+    throw error;
+  }
+}
+
 function optionOf({ module, options }: JaasEntry, name: string): string {
   const value = options.get(name);
   if (value === undefined || value === "") {
@@ -219,7 +234,7 @@ function saslOf(lookup: Lookup, tls: TlsClientOptions | undefined): SaslCredenti
   const expected = MODULE_OF[mechanism];
   const jaas = lookup("sasl.jaas.config");
   if (jaas === undefined) refuse(`${mechanism} needs sasl.jaas.config`);
-  const entry = parseJaas(jaas);
+  const entry = jaasEntry(jaas);
   if (entry.module !== expected) refuse(`sasl.jaas.config has ${entry.module}, but ${mechanism} needs ${expected}`);
   const handler = lookup("sasl.login.callback.handler.class");
   if (handler !== undefined && !HANDLERS.includes(handler)) {
