@@ -58,6 +58,10 @@ export { GROUP_RECORDS, REMOTE_LOG_RECORDS, SHARE_RECORDS, TRANSACTION_RECORDS }
 export { transactionLogKey, transactionLogValue } from "./internal-records/transaction-log.ts";
 export type { AnyMessage } from "./codec/message.ts";
 export { type AddPartitionsToTxnRequest } from "./messages/add-partitions-to-txn.ts";
+export type {
+  AlterUserScramCredentialsRequest,
+  AlterUserScramCredentialsResponse,
+} from "./messages/alter-user-scram-credentials.ts";
 export type { CreateAclsRequest, CreateAclsResponse } from "./messages/create-acls.ts";
 export type { DeleteAclsRequest, DeleteAclsResponse } from "./messages/delete-acls.ts";
 export type { DescribeAclsRequest, DescribeAclsResponse } from "./messages/describe-acls.ts";

@@ -20,6 +20,7 @@ import { type PeriodicDecision, PeriodicTasks } from "./periodic.ts";
 import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
 import { createAcls, deleteAcls } from "./security/acls.ts";
+import { alterUserScramCredentials } from "./security/scram.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
 
 /** Decision functions by API. */
@@ -43,6 +44,7 @@ const DECIDERS = {
   UpdateFeatures: updateFeatures,
   CreateAcls: createAcls,
   DeleteAcls: deleteAcls,
+  AlterUserScramCredentials: alterUserScramCredentials,
 } as const;
 
 type Deciders = typeof DECIDERS;

@@ -11,6 +11,7 @@ export {
   MAX_SCRAM_ITERATIONS,
   MIN_SCRAM_ITERATIONS,
   SCRAM_MECHANISMS,
+  scramKeys,
   type ScramMechanism,
   type ScramCredential,
   ScramServer,

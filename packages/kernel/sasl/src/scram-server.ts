@@ -64,6 +64,18 @@ export const MIN_SCRAM_ITERATIONS = 4096;
 /** Most iterations of a new credential (`ScramMechanism.maxIterations`). */
 export const MAX_SCRAM_ITERATIONS = 16384;
 
+/** Keys of a credential, from a password with its salt (`ScramFormatter`). `mechanism` is a code. */
+export function scramKeys(
+  hashes: ScramHashes,
+  mechanism: number,
+  saltedPassword: Uint8Array,
+): Pick<ScramCredential, "storedKey" | "serverKey"> {
+  const hash = SCRAM_MECHANISMS.find(({ code }) => code === mechanism)?.hash;
+  invariant(hash !== undefined, "the mechanism is known");
+  const clientKey = hashes.hmac(hash, saltedPassword, utf8("Client Key"));
+  return { storedKey: hashes.hash(hash, clientKey), serverKey: hashes.hmac(hash, saltedPassword, utf8("Server Key")) };
+}
+
 const SALT_BYTES = 16;
 const NAME = "((?:[^=,]|=2C|=3D)+)";
 const CLIENT_FIRST = new RegExp(

@@ -43,6 +43,7 @@ import {
 } from "./request/api-row.ts";
 import type { ControllerApi } from "./controller/controller-channel.ts";
 import { createAcls, deleteAcls, describeAcls } from "./api/security/acls.ts";
+import { describeUserScramCredentials } from "./api/security/scram.ts";
 import { type AclOperation, CLUSTER_NAME } from "@samsa/security";
 import type { Handler } from "./request/handler.ts";
 import type { BrokerParts, ServedApi } from "./api/parts.ts";
@@ -137,6 +138,8 @@ const BROKER_APIS: readonly ServedApi[] = [
   forward("AlterPartitionReassignments", ALTER_CLUSTER),
   forward("ListPartitionReassignments", DESCRIBE_CLUSTER),
   forward("DescribeQuorum", DESCRIBE_CLUSTER),
+  serve("DescribeUserScramCredentials", describeUserScramCredentials, DESCRIBE_CLUSTER),
+  forward("AlterUserScramCredentials", ALTER_CLUSTER),
   forward("UpdateFeatures", ALTER_CLUSTER),
   serve("DescribeCluster", describeCluster),
   serve("DescribeProducers", describeProducers, { topics: { operation: "READ" } }),

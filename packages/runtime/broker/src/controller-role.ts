@@ -93,6 +93,7 @@ export class ControllerRole {
         nodeId,
         features: TOLERATED,
         offered: FEATURES,
+        hashes: env.crypto,
         kraftVersion: () => quorum.kraftVersion,
         quorumNodes: () => quorum.voters.map(({ id }) => id),
         sessionTimeoutMs: config["broker.session.timeout.ms"],

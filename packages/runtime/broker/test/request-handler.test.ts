@@ -38,6 +38,8 @@ const BY_RESOURCE = [
   "OffsetFetch",
   "OffsetForLeaderEpoch",
   "PushTelemetry",
+  "SaslAuthenticate",
+  "SaslHandshake",
   "ShareGroupDescribe",
   "WriteTxnMarkers",
 ];

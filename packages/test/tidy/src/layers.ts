@@ -28,12 +28,13 @@ export const ROOMS: readonly Room[] = [
   { folder: "format/records", name: "@samsa/records", imports: ["@samsa/base"] },
   { folder: "format/assign", name: "@samsa/assign", imports: ["@samsa/base", "@samsa/protocol"] },
   { folder: "kernel/log", name: "@samsa/log", imports: ["@samsa/base", "@samsa/records"] },
+  { folder: "kernel/sasl", name: "@samsa/sasl", imports: ["@samsa/base"] },
   { folder: "kernel/security", name: "@samsa/security", imports: ["@samsa/base"] },
   { folder: "kernel/metadata", name: "@samsa/metadata", imports: ["@samsa/base", "@samsa/protocol"] },
   {
     folder: "kernel/controller",
     name: "@samsa/controller",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/security", "@samsa/metadata"],
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/security", "@samsa/sasl", "@samsa/metadata"],
   },
   {
     folder: "kernel/quorum",
@@ -45,7 +46,6 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/coordinator",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records"],
   },
-  { folder: "kernel/sasl", name: "@samsa/sasl", imports: ["@samsa/base"] },
   { folder: "kernel/replica", name: "@samsa/replica", imports: ["@samsa/base", "@samsa/protocol"] },
   {
     folder: "kernel/client",

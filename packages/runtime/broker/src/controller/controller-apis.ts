@@ -78,6 +78,7 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   ofQuorum("RemoveRaftVoter", ALTER_CLUSTER),
   ofQuorum("UpdateRaftVoter"),
   control("UnregisterController", ALTER_CLUSTER),
+  control("AlterUserScramCredentials", ALTER_CLUSTER),
   control("CreateAcls", { ...ALTER_CLUSTER, unreadable: unreadableCreation, refusal: withoutAuthorizer }),
   control("DeleteAcls", { ...ALTER_CLUSTER, unreadable: unreadableDeletion, refusal: withoutAuthorizer }),
   ...CLIENT_APIS,
