@@ -171,10 +171,11 @@ export class BrokerRole {
     });
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
-    const { software, buffers } = shared;
+    const { buffers } = shared;
+    const introduction = shared.introductions.brokers;
     const endpointOf = (id: BrokerId) => aliveNode(this.topics.image, id, this.#interBrokerListener);
     this.replication = new Replication({
-      ...{ env, turn, nodeId, brokerEpoch, endpointOf, software, buffers },
+      ...{ env, turn, nodeId, brokerEpoch, endpointOf, introduction, buffers },
       config: () => this.config,
       proposeIsr: alterPartition({
         nodeId,
@@ -188,7 +189,7 @@ export class BrokerRole {
       EMPTY_IMAGE,
     );
     this.loads = new LoadQueue(env, options.loadBytes ?? LOAD_BYTES);
-    this.peers = new BrokerPeers({ env, nodeId, software, endpointOf, config: () => this.config });
+    this.peers = new BrokerPeers({ env, nodeId, introduction, endpointOf, config: () => this.config });
     this.shares = new ShareGroups(this);
     this.groups = this.#newGroups();
     this.transactions = new Transactions(transactionHost(this), this.topics);

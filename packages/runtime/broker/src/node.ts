@@ -37,6 +37,7 @@ import {
   quorumVoters,
 } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
+import { introductionsOf } from "./security/introductions.ts";
 import { saslListeners } from "./security/listener-security.ts";
 import { ClusterAuthorizer } from "./security/cluster-authorizer.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
@@ -142,13 +143,14 @@ export class Node {
     this.#isReading = false;
     const nodeId = config["node.id"];
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
-    const quorum = this.#openQuorum(dirs, { config, tools, loader, software });
+    const introductions = introductionsOf({ software, config, given, protocolOf: name => protocolOf(listeners, name) });
+    const quorum = this.#openQuorum(dirs, { config, tools, loader, introductions });
     this.#acls = config["authorizer.class.name"] === "" ? undefined : new ClusterAuthorizer(env, config);
     const authorizer = options.authorizer ?? this.#acls?.authorizer ?? ALLOW_ALL;
     const { clusterId } = dirs;
     const incarnationId = randomUuid(length => env.random.bytes(length));
     const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer, sasl };
-    this.shared = { env, nodeId, clusterId, incarnationId, software, config, ...parts };
+    this.shared = { env, nodeId, clusterId, incarnationId, introductions, config, ...parts };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }
 
@@ -276,13 +278,13 @@ export class Node {
 
   /** Way to the active controller, on a connection of its own. */
   #channel(retryTimeoutMs: number): ControllerChannel {
-    const { env, nodeId, config, quorum, software } = this.shared;
+    const { env, nodeId, config, quorum, introductions } = this.shared;
     const channel = new NodeToControllerChannel({
       env,
       nodeId,
       config,
       clientId: String(nodeId),
-      software,
+      introduction: introductions.controllers,
       active: () => (quorum.isLeader ? { id: nodeId, host: "", port: 0 } : quorum.leaderEndpoint()),
       local: this.#controller?.channel,
       retryTimeoutMs,
@@ -367,7 +369,7 @@ export class Node {
 
   #openQuorum(
     dirs: LogDirs,
-    { config, tools, loader, software }: Pick<SharedParts, "config" | "tools" | "loader" | "software">,
+    { config, tools, loader, introductions }: Pick<SharedParts, "config" | "tools" | "loader" | "introductions">,
   ): RaftClient {
     try {
       return new RaftClient({
@@ -375,7 +377,7 @@ export class Node {
         tools,
         nodeId: config["node.id"],
         clusterId: dirs.clusterId,
-        software,
+        introduction: introductions.controllers,
         isController: config["process.roles"].includes("controller"),
         listenerNames: config["controller.listener.names"],
         staticVoters: quorumVoters(config),

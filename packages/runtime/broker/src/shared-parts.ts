@@ -3,9 +3,9 @@ import type { RaftClient } from "@samsa/raft";
 import type { Tools } from "@samsa/records";
 import type { Authorizer } from "@samsa/security";
 import type { LogDirs } from "@samsa/storage";
-import type { ConnectionOptions } from "@samsa/wire";
 import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
+import type { Introductions } from "./security/introductions.ts";
 import type { SaslListener } from "./security/listener-security.ts";
 import type { Quotas } from "./quotas/quotas.ts";
 import type { MetadataLoader } from "./metadata/loader.ts";
@@ -30,6 +30,6 @@ export interface SharedParts {
   /** Replica of the metadata log. */
   readonly quorum: RaftClient;
   readonly loader: MetadataLoader;
-  /** Name and version of this software, for other nodes. */
-  readonly software: ConnectionOptions["software"];
+  /** Software and credentials of this node, for other nodes. */
+  readonly introductions: Introductions;
 }

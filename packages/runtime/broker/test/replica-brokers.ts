@@ -105,7 +105,7 @@ class ReplicaBroker {
       brokerEpoch: () => epoch,
       endpointOf: other => ({ host: `broker-${other}`, port: PORT }),
       proposeIsr: changes => cluster.propose(this, changes),
-      software: { name: "test", version: "1" },
+      introduction: { software: { name: "test", version: "1" } },
       buffers: this.received,
     });
     const moves = new Moves({ env, assign: () => Promise.resolve(), settled: () => {} });

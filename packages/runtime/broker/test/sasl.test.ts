@@ -5,12 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectTo, TestBroker } from "./wire.ts";
 
 const MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule";
-const USERS = `${MODULE} required user_alice="secret" user_bob="other";`;
+const USERS = `${MODULE} required username="alice" password="secret" user_alice="secret" user_bob="other";`;
 const SECURED = {
   listeners: "EXT://127.0.0.1:0",
   "listener.security.protocol.map": "EXT:SASL_PLAINTEXT",
   "inter.broker.listener.name": "EXT",
   "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+  "sasl.mechanism.inter.broker.protocol": "PLAIN",
   "listener.name.ext.plain.sasl.jaas.config": USERS,
   "connection.failed.authentication.delay.ms": "1",
 };
@@ -177,6 +178,13 @@ describe("settings are refused", () => {
     [{ "listener.name.ext.plain.sasl.jaas.config": "nonsense" }, /sasl.jaas.config cannot be read/],
     [{ "listener.name.ext.plain.sasl.jaas.config": 'org.example.Login required a="b";' }, /the login module of PLAIN/],
     [{ "listener.security.protocol.map": "EXT:SSL" }, /SSL is not available/],
+    [{ "sasl.mechanism.inter.broker.protocol": "GSSAPI" }, /need one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512/],
+    [{ "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512" }, /must be included in sasl.enabled.mechanisms/],
+    [{ "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-256" }, /connections to other nodes need credentials/],
+    [
+      { "listener.name.ext.plain.sasl.jaas.config": `${MODULE} required user_a="b";` },
+      /need a username and a password/,
+    ],
   ])("%o", async (settings, reason) => {
     await expect(TestBroker.start({ ...SECURED, ...settings })).rejects.toThrow(reason);
   });

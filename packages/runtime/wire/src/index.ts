@@ -2,6 +2,7 @@ export {
   BrokerConnection,
   type CallOptions,
   type ConnectionOptions,
+  type Introduction,
   type ExpectedNode,
   type RequestFor,
   type RequestOf,

@@ -62,6 +62,18 @@ export const securityConfigs = configSpecs({
       'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="secret"; without that prefix it has ' +
       "no effect on a broker.",
   },
+  "sasl.mechanism.controller.protocol": {
+    type: "string",
+    default: "GSSAPI",
+    doc: "SASL mechanism of connections to controllers: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+  },
+  "sasl.mechanism.inter.broker.protocol": {
+    type: "string",
+    default: "GSSAPI",
+    doc:
+      "SASL mechanism of connections between brokers: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. The name and password are " +
+      "those of the sasl.jaas.config of this mechanism of the listener.",
+  },
   "sasl.server.max.receive.size": {
     type: "int",
     default: "524288",

@@ -108,8 +108,6 @@ sasl.login.refresh.window.factor | double | 0.8 | | per-broker
 sasl.login.refresh.window.jitter | double | 0.05 | | per-broker
 sasl.login.retry.backoff.max.ms | long | 10000
 sasl.login.retry.backoff.ms | long | 100
-sasl.mechanism.controller.protocol | string | GSSAPI
-sasl.mechanism.inter.broker.protocol | string | GSSAPI | | per-broker
 sasl.oauthbearer.allow.unverified.audience | boolean | false
 sasl.oauthbearer.allow.unverified.issuer | boolean | false
 sasl.oauthbearer.assertion.algorithm | string | RS256 | ~ES256/RS256

@@ -1,4 +1,4 @@
-import { ConfigError, type Crypto, type Env, MalformedError, toBase64Url } from "@samsa/base";
+import { ConfigError, type Env, MalformedError, toBase64Url } from "@samsa/base";
 import { type MetadataImage, scramKey } from "@samsa/metadata";
 import {
   parseJaas,
@@ -10,6 +10,7 @@ import {
   type Verification,
 } from "@samsa/sasl";
 import type { BrokerConfig } from "../config/configs.ts";
+import { listenerSetting } from "../config/listener-settings.ts";
 
 /** SASL of a listener. */
 export interface SaslListener {
@@ -42,22 +43,6 @@ const MECHANISMS: readonly string[] = ["PLAIN", ...SCRAM_MECHANISMS.map(({ name 
 const USER = "user_";
 const SECRET_BYTES = 32;
 const NONCE_BYTES = 18;
-
-/**
- * Looks up a setting of a listener, or of a mechanism of it: the more precise name precedes (KIP-103). Names of listeners
- * and mechanisms are in small letters there.
- */
-export function listenerSetting(
-  given: ReadonlyMap<string, string>,
-  listener: string,
-  name: string,
-  mechanism?: string,
-): string | undefined {
-  const prefix = `listener.name.${listener.toLowerCase()}.`;
-  const own = mechanism === undefined ? undefined : `${mechanism.toLowerCase()}.${name}`;
-  const names = [...(own === undefined ? [] : [prefix + own, own]), prefix + name, name];
-  return names.map(one => given.get(one)).find(value => value !== undefined);
-}
 
 /** Users of PLAIN with their passwords. Throws `ConfigError`. */
 function plainUsers(given: ReadonlyMap<string, string>, listener: string): ReadonlyMap<string, string> {
@@ -107,7 +92,7 @@ export function saslListener({ env, config, given, image }: SecurityHost, listen
   const mechanisms = mechanismsOf(given, listener);
   const users = mechanisms.includes("PLAIN") ? plainUsers(given, listener) : new Map<string, string>();
   const secret = random.bytes(SECRET_BYTES);
-  const digest: Crypto["digest"] = bytes => crypto.hash("SHA-256", bytes);
+  const digest = (bytes: Uint8Array): Uint8Array => crypto.hash("SHA-256", bytes);
   const scram = ({ hash, code }: ScramMechanism): SaslServer =>
     new ScramServer({
       hash,
