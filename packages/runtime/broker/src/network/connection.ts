@@ -339,13 +339,11 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
 
   /** Has a frame of an authentication handled. */
   #authenticate(authentication: Authentication, frame: Uint8Array): void {
-    const slot = new Slot(this.#host.budget, frame.length, false);
-    this.#unpipelined++;
+    const slot = new Slot(this.#host.budget, frame.length, ApiKey.SaslAuthenticate);
     this.#slots.push(slot);
     authentication.handle(frame, outcome => {
       if (this.#closed) return;
       if (outcome.type === "pass") {
-        this.#unpipelined--;
         this.#slots.pop();
         return this.#request(frame);
       }

@@ -2,7 +2,7 @@ import { ConfigError, MalformedError } from "@samsa/base";
 import { parseJaas } from "@samsa/sasl";
 import type { Introduction, Security } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
-import { listenerSetting } from "../config/listener-settings.ts";
+import { listenerSetting } from "../config/listeners.ts";
 
 /** Ways in which this node connects to others. */
 export interface Introductions {

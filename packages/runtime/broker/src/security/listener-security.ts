@@ -10,7 +10,7 @@ import {
   type Verification,
 } from "@samsa/sasl";
 import type { BrokerConfig } from "../config/configs.ts";
-import { listenerSetting } from "../config/listener-settings.ts";
+import { listenerSetting } from "../config/listeners.ts";
 
 /** SASL of a listener. */
 export interface SaslListener {
