@@ -153,6 +153,8 @@ export interface Connection {
   readonly remoteHost: string;
   readonly remotePort: number;
   readonly localPort: number;
+  /** Certificate of the peer in DER, if it has shown one and a trusted authority has issued it. */
+  readonly peerCertificate?: Uint8Array | undefined;
   /**
    * Queues all chunks as a gathered write. False asks the caller to wait for `onDrain`. Calls `sent` when the memory of
    * the chunks may be reused; never if the connection is lost first.
@@ -176,6 +178,11 @@ export interface Listener {
   readonly port: number;
   /** Stops accepting; open connections stay open. */
   close(): Promise<void>;
+  /**
+   * Replaces the certificates and keys of a listener that speaks TLS, for later connections. Throws `TlsError` if they
+   * cannot be used, and keeps the old ones then.
+   */
+  secure?(tls: TlsServerOptions): void;
 }
 
 /** Options of an outgoing connection. */
@@ -190,6 +197,8 @@ export interface ConnectOptions {
 export interface ListenOptions {
   /** Connections that may wait to be accepted; 511 by default. */
   readonly backlog?: number | undefined;
+  /** Speaks TLS; clear text by default. A connection is there once its handshake has ended. */
+  readonly tls?: TlsServerOptions | undefined;
 }
 
 /** TCP, TLS and name resolution. */
@@ -259,6 +268,15 @@ export interface TlsClientOptions extends TlsOptions {
   readonly serverName?: string | undefined;
   /** Checks that name (`ssl.endpoint.identification.algorithm` is `https`); true by default. */
   readonly verifyHostName?: boolean | undefined;
+}
+
+/** Options of TLS of a listener; it needs an own certificate. */
+export interface TlsServerOptions extends TlsOptions {
+  /**
+   * Certificates of clients (`ssl.client.auth`): not wanted, wanted from those that have one, or demanded. A certificate
+   * that no trusted authority has issued is refused in any case. "none" by default.
+   */
+  readonly clientAuth?: "none" | "requested" | "required" | undefined;
 }
 
 /** Reason why there is no secure connection. */

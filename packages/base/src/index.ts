@@ -86,6 +86,7 @@ export {
   type Timer,
   type Timers,
   type TlsClientOptions,
+  type TlsServerOptions,
   TlsError,
   type TlsFault,
   type TlsOptions,

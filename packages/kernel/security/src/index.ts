@@ -25,3 +25,5 @@ export {
   StandardAuthorizer,
 } from "./authorizer.ts";
 export { parseHostRange } from "./hosts.ts";
+export { subjectName } from "./distinguished-name.ts";
+export { PrincipalRules } from "./principal-rules.ts";

@@ -231,7 +231,7 @@ export class BrokerRole {
       backlog: backlogOf(this.settings.file, this.config),
       listenerLimit: (listener, name) => this.settings.listenerLimit(this.#shared.loader.image, listener, name),
       protectedListener: this.#interBrokerListener,
-      saslOf: listener => this.#shared.sasl.get(listener),
+      securityOf: listener => this.#shared.security.get(listener),
       requests: intercept === undefined ? requests : new InterceptedRequests(env, requests, intercept),
       disconnected: peer => {
         this.telemetry?.disconnected(peer);

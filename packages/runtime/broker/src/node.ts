@@ -38,7 +38,7 @@ import {
 } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { introductionsOf } from "./security/introductions.ts";
-import { saslListeners } from "./security/listener-security.ts";
+import { listenerSecurity } from "./security/listener-security.ts";
 import { ClusterAuthorizer } from "./security/cluster-authorizer.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
@@ -138,7 +138,7 @@ export class Node {
       name,
       protocol: protocolOf(listeners, name),
     }));
-    const sasl = saslListeners({ env, config, given, image: () => loader.image }, named);
+    const security = listenerSecurity({ env, config, given, image: () => loader.image }, named);
     const dirs = this.#openDirs(env, { config, settings, buffers, loader });
     this.#isReading = false;
     const nodeId = config["node.id"];
@@ -149,7 +149,7 @@ export class Node {
     const authorizer = options.authorizer ?? this.#acls?.authorizer ?? ALLOW_ALL;
     const { clusterId } = dirs;
     const incarnationId = randomUuid(length => env.random.bytes(length));
-    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer, sasl };
+    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer, security };
     this.shared = { env, nodeId, clusterId, incarnationId, introductions, config, ...parts };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }

@@ -4,11 +4,12 @@ import {
   TlsError,
   type TlsFault,
   type TlsOptions,
+  type TlsServerOptions,
   type TlsSource,
 } from "@samsa/base";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import type { ConnectionOptions, SecureContext } from "node:tls";
+import type { ConnectionOptions, SecureContext, SecureContextOptions } from "node:tls";
 import { requiredModule } from "../modules/optional.ts";
 
 /** Error codes of OpenSSL and Node, by their faults. */
@@ -36,6 +37,9 @@ const ALERTS: { readonly [F in TlsFault]?: readonly string[] } = {
 
 /** Code of an alert. OpenSSL has had several prefixes for them. */
 const ALERT = /^ERR_SSL_[A-Z0-9/]+_ALERT_([A-Z_]+)$/;
+
+/** Options of Node for a listener. */
+type TlsServerMaterial = SecureContextOptions & { readonly requestCert: boolean; readonly rejectUnauthorized: boolean };
 
 /** Start of a certificate in PEM. */
 const PEM_CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/;
@@ -98,8 +102,8 @@ function isList(ca: TlsSource | readonly TlsSource[]): ca is readonly TlsSource[
   return Array.isArray(ca);
 }
 
-/** Keys, certificates and limits of TLS. Throws `TlsError` INVALID_OPTIONS. */
-function secureContext(options: TlsOptions): SecureContext {
+/** Keys, certificates and limits of TLS, as Node takes them. Throws `TlsError` INVALID_OPTIONS. */
+function contextOptions(options: TlsOptions): SecureContextOptions {
   const { cert, passphrase, protocols = ["TLSv1.2", "TLSv1.3"], cipherSuites = [] } = options;
   const given = {
     ca: authorities(options.ca),
@@ -111,7 +115,12 @@ function secureContext(options: TlsOptions): SecureContext {
     maxVersion: protocols.includes("TLSv1.3") ? "TLSv1.3" : "TLSv1.2",
     ciphers: cipherSuites.length === 0 ? undefined : cipherSuites.join(":"),
   } as const;
-  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** Keys, certificates and limits of TLS. Throws `TlsError` INVALID_OPTIONS. */
+function secureContext(options: TlsOptions): SecureContext {
+  const present = contextOptions(options);
   try {
     // Loaded when needed, since it takes megabytes.
     return requiredModule<typeof import("node:tls")>("node:tls").createSecureContext(present);
@@ -119,6 +128,18 @@ function secureContext(options: TlsOptions): SecureContext {
     const { message } = error as Error;
     throw new TlsError("INVALID_OPTIONS", codeOf(error), `the certificates and keys cannot be used: ${message}`);
   }
+}
+
+/** Options of Node for a listener that speaks TLS. Reads the files that they name. Throws `TlsError`. */
+export function secureListenOptions(options: TlsServerOptions): TlsServerMaterial {
+  const { clientAuth = "none" } = options;
+  if (options.store === undefined && (options.cert === undefined || options.key === undefined)) {
+    throw new TlsError("INVALID_OPTIONS", "EINVAL", "a listener needs a certificate and its private key");
+  }
+  const given = contextOptions(options);
+  // Faults of the certificates are found here, not at the first connection.
+  secureContext(options);
+  return { ...given, requestCert: clientAuth !== "none", rejectUnauthorized: clientAuth === "required" };
 }
 
 /** Options of Node for a secure connection to `host`. Reads the files that they name. Throws `TlsError`. */

@@ -73,7 +73,7 @@ export function protocolCode(config: Pick<BrokerConfig, "listener.security.proto
 }
 
 /** Security protocols of listeners that are available. */
-const PROTOCOLS: readonly string[] = ["PLAINTEXT", "SASL_PLAINTEXT"];
+const PROTOCOLS: readonly string[] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 
 /** Security protocol of a listener, in `listener.security.protocol.map`. */
 export function protocolOf(settings: Pick<ListenerSettings, "protocols">, name: string): string | undefined {
@@ -171,7 +171,7 @@ function checkProtocols(settings: ListenerSettings, listen: readonly Endpoint[])
       throw new ConfigError("listeners", name, "No security protocol in listener.security.protocol.map");
     }
     if (!PROTOCOLS.includes(protocol)) {
-      const why = `The security protocol ${protocol} is not available; there are ${PROTOCOLS.join(" and ")}`;
+      const why = `The security protocol ${protocol} is not available; there are ${PROTOCOLS.join(", ")}`;
       throw new ConfigError("listeners", name, why);
     }
   }

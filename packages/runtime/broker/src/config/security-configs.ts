@@ -86,3 +86,83 @@ export const securityConfigs = configSpecs({
     doc: "Principals that may do everything, separated by semicolons, as in User:admin;User:CN=node-1.",
   },
 });
+
+/** Settings of TLS (`SslConfigs`). Each may be set for a listener, as in listener.name.external.ssl.client.auth. */
+export const tlsConfigs = configSpecs({
+  "ssl.cipher.suites": {
+    type: "list",
+    default: "",
+    doc: "Cipher suites of TLS; default: those of the host.",
+  },
+  "ssl.client.auth": {
+    type: "string",
+    default: "none",
+    oneOf: ["required", "requested", "none"],
+    doc: "Certificates of clients: none, requested (from those that have one) or required.",
+  },
+  "ssl.enabled.protocols": {
+    type: "list",
+    default: "TLSv1.2,TLSv1.3",
+    doc: "Versions of TLS that are spoken.",
+  },
+  "ssl.endpoint.identification.algorithm": {
+    type: "string",
+    default: "https",
+    doc: "Check of the host name in the certificates of other nodes; empty: none.",
+  },
+  "ssl.key.password": {
+    type: "password",
+    default: null,
+    doc: "Password of the private key.",
+  },
+  "ssl.keystore.certificate.chain": {
+    type: "password",
+    default: null,
+    doc: "Certificate with those of its issuers, as text in PEM.",
+  },
+  "ssl.keystore.key": {
+    type: "password",
+    default: null,
+    doc: "Private key of the certificate, as text in PEM.",
+  },
+  "ssl.keystore.location": {
+    type: "string",
+    default: null,
+    doc: "File with the certificate and its private key, in PEM or PKCS12.",
+  },
+  "ssl.keystore.password": {
+    type: "password",
+    default: null,
+    doc: "Password of a PKCS12 file.",
+  },
+  "ssl.keystore.type": {
+    type: "string",
+    default: "JKS",
+    doc: "PEM or PKCS12; JKS, the default of Kafka, is not available.",
+  },
+  "ssl.principal.mapping.rules": {
+    type: "string",
+    default: "DEFAULT",
+    doc: "Rules that map the name of a certificate to that of a user, as in RULE:^CN=(.*?),.*$/$1/L,DEFAULT.",
+  },
+  "ssl.protocol": {
+    type: "string",
+    default: "TLSv1.3",
+    doc: "Highest version of TLS.",
+  },
+  "ssl.truststore.certificates": {
+    type: "password",
+    default: null,
+    doc: "Certificates of trusted authorities, as text in PEM.",
+  },
+  "ssl.truststore.location": {
+    type: "string",
+    default: null,
+    doc: "File with the certificates of trusted authorities, in PEM.",
+  },
+  "ssl.truststore.type": {
+    type: "string",
+    default: "JKS",
+    doc: "PEM; JKS, the default of Kafka, is not available.",
+  },
+});

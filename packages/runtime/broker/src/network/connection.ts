@@ -21,7 +21,8 @@ import { plainAddress } from "../limits/connection-limits.ts";
 import type { HeldBytes } from "../limits/held-bytes.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
 import type { Quotas } from "../quotas/quotas.ts";
-import type { SaslListener } from "../security/listener-security.ts";
+import type { ListenerSecurity } from "../security/listener-security.ts";
+import type { TlsListener } from "../security/tls-listener.ts";
 import { Authentication, type AuthenticationOutcome } from "./authentication.ts";
 import {
   type Peer,
@@ -179,22 +180,39 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   /** Undefined on a listener without SASL. */
   readonly #authentication: Authentication | undefined;
   readonly #failureDelayMs: number;
+  /** Name of the user with the certificate of the client; undefined without one, and on a listener with SASL. */
+  readonly #certified: string | undefined;
   /** True once the client is refused: nothing else is handled. */
   #isRefused = false;
   lastActive: number;
   readonly peer: Peer;
 
-  constructor(host: ConnectionHost<Row>, connection: Connection, listener: string, sasl?: SaslListener) {
+  constructor(host: ConnectionHost<Row>, connection: Connection, listener: string, security?: ListenerSecurity) {
     this.#host = host;
     this.#connection = connection;
     this.#listener = listener;
     const { env, writer } = host;
+    const { sasl, tls } = security ?? {};
     this.#authentication = sasl && new Authentication({ clock: env.clock, writer, sasl });
     this.#failureDelayMs = sasl?.failureDelayMs ?? 0;
     this.#frames = new FrameSplitter(sasl?.maxReceiveBytes ?? host.maxRequestBytes, host.buffers);
     this.lastActive = host.env.clock.monotonic();
     const { remoteHost, remotePort } = connection;
+    this.#certified = sasl === undefined && tls !== undefined ? this.#userOf(tls) : undefined;
     this.peer = { host: plainAddress(remoteHost), port: remotePort, software: UNKNOWN_SOFTWARE };
+  }
+
+  /** Name of the user with the certificate of the client; closes the connection if no rule gives a name. */
+  #userOf(tls: TlsListener): string | undefined {
+    const { peerCertificate } = this.#connection;
+    if (peerCertificate === undefined) return undefined;
+    try {
+      return tls.userOf(peerCertificate);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.reject(error.message);
+      return undefined;
+    }
   }
 
   get busy(): boolean {
@@ -402,7 +420,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #dispatch(api: Row, head: RequestHead, reader: ByteReader, slot: Slot): void {
     const context: RequestOrigin = {
       version: head.version,
-      user: this.#authentication?.identity?.user ?? ANONYMOUS,
+      user: this.#authentication?.identity?.user ?? this.#certified ?? ANONYMOUS,
       clientId: head.clientId,
       listener: this.#listener,
       peer: this.peer,

@@ -6,7 +6,7 @@ import { ConnectionLimits, type LimitedListener } from "../limits/connection-lim
 import { HeldBytes } from "../limits/held-bytes.ts";
 import type { ListenerLimit } from "../config/server-configs.ts";
 import type { Quotas } from "../quotas/quotas.ts";
-import type { SaslListener } from "../security/listener-security.ts";
+import type { ListenerSecurity } from "../security/listener-security.ts";
 import type { ApiShape } from "../request/api-row.ts";
 import type { Peer } from "../request/request-context.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
@@ -33,8 +33,8 @@ export interface SocketServerOptions<Row extends ApiShape> {
   readonly listenerLimit: (listener: string, setting: ListenerLimit) => number;
   /** Name of the listener between brokers, to which limits on all connections do not apply if there are other listeners. */
   readonly protectedListener: string | undefined;
-  /** SASL of a listener; undefined: it has none. */
-  readonly saslOf: (listener: string) => SaslListener | undefined;
+  /** Security of a listener; undefined: it has none. */
+  readonly securityOf: (listener: string) => ListenerSecurity | undefined;
   /** Called when the connection of a peer has ended. */
   readonly disconnected: (peer: Peer) => void;
 }
@@ -103,9 +103,10 @@ export class SocketServer<Row extends ApiShape> {
       network: env.network,
       logger: env.logger,
       backlog,
+      tlsOf: name => this.#options.securityOf(name)?.tls?.options,
       accept: (name, connection) => {
         const { metrics } = this.#options;
-        const client = new ClientConnection(this.#host, connection, name, this.#options.saslOf(name));
+        const client = new ClientConnection(this.#host, connection, name, this.#options.securityOf(name));
         this.#connections.add(client);
         this.#listenerOf.set(client, name);
         metrics.connectionsOpen = this.#connections.size;

@@ -1,6 +1,6 @@
 import { ConfigError, MalformedError } from "@samsa/base";
 import { parseJaas } from "@samsa/sasl";
-import type { Introduction, Security } from "@samsa/wire";
+import { type Introduction, type Security, tlsClientSettings } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { listenerSetting } from "../config/listeners.ts";
 
@@ -37,7 +37,9 @@ export function introductionsOf({ software, config, given, protocolOf }: Source)
   const [ofControllers] = config["controller.listener.names"];
   const security = (listener: string, setting: keyof typeof MECHANISMS): Security | undefined => {
     const protocol = protocolOf(listener) ?? "PLAINTEXT";
-    return protocol.startsWith("SASL_") ? { sasl: credentials(given, listener, setting, config[setting]) } : undefined;
+    const tls = protocol.endsWith("SSL") ? tlsOf(given, listener) : undefined;
+    const sasl = protocol.startsWith("SASL_") ? credentials(given, listener, setting, config[setting]) : undefined;
+    return { tls, sasl };
   };
   const brokers = security(between, "sasl.mechanism.inter.broker.protocol");
   const controllers =
@@ -45,6 +47,15 @@ export function introductionsOf({ software, config, given, protocolOf }: Source)
       ? undefined
       : security(ofControllers.toUpperCase(), "sasl.mechanism.controller.protocol");
   return { brokers: { software, security: brokers }, controllers: { software, security: controllers } };
+}
+
+function tlsOf(given: ReadonlyMap<string, string>, listener: string): NonNullable<Security["tls"]> {
+  try {
+    return tlsClientSettings(name => listenerSetting(given, listener, name));
+  } catch (error) {
+    if (error instanceof MalformedError) throw ConfigError.worded("ssl", `listener ${listener}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** Settings that name the mechanism of this node's connections, with Kafka's words for them. */

@@ -11,6 +11,7 @@ import {
 } from "@samsa/sasl";
 import type { BrokerConfig } from "../config/configs.ts";
 import { listenerSetting } from "../config/listeners.ts";
+import { type TlsListener, tlsListener } from "./tls-listener.ts";
 
 /** SASL of a listener. */
 export interface SaslListener {
@@ -74,20 +75,29 @@ function mechanismsOf(given: ReadonlyMap<string, string>, listener: string): rea
   return mechanisms;
 }
 
-/** SASL of the listeners that have it, by name. Throws `ConfigError`. */
-export function saslListeners(
+/** Security of a listener. */
+export interface ListenerSecurity {
+  readonly tls: TlsListener | undefined;
+  readonly sasl: SaslListener | undefined;
+}
+
+/** Security of listeners, by name. Throws `ConfigError`. */
+export function listenerSecurity(
   host: SecurityHost,
   listeners: Iterable<{ readonly name: string; readonly protocol: string | undefined }>,
-): ReadonlyMap<string, SaslListener> {
-  const found = new Map<string, SaslListener>();
-  for (const { name, protocol } of listeners) {
-    if (protocol?.startsWith("SASL_") === true) found.set(name, saslListener(host, name));
+): ReadonlyMap<string, ListenerSecurity> {
+  const found = new Map<string, ListenerSecurity>();
+  for (const { name, protocol = "PLAINTEXT" } of listeners) {
+    found.set(name, {
+      tls: protocol.endsWith("SSL") ? tlsListener(host.given, name) : undefined,
+      sasl: protocol.startsWith("SASL_") ? saslListener(host, name) : undefined,
+    });
   }
   return found;
 }
 
 /** Reads the SASL settings of a listener. Throws `ConfigError`. */
-export function saslListener({ env, config, given, image }: SecurityHost, listener: string): SaslListener {
+function saslListener({ env, config, given, image }: SecurityHost, listener: string): SaslListener {
   const { crypto, random } = env;
   const mechanisms = mechanismsOf(given, listener);
   const users = mechanisms.includes("PLAIN") ? plainUsers(given, listener) : new Map<string, string>();
