@@ -2,7 +2,8 @@ import { fromUtf8, utf8 } from "@samsa/base";
 import { refuseOpenly, SaslRefusal, type SaslServer, type SaslServerStep, type Verification } from "./sasl-server.ts";
 
 const SEPARATOR = "\u0001";
-const MESSAGE = /^n,(?:a=((?:[^=,]|=2C|=3D)+))?,\u0001((?:[A-Za-z]+=[\x21-\x7e \t\r\n]+\u0001)+)\u0001$/;
+const PAIRS = `(?:[A-Za-z]+=[\\x21-\\x7e \\t\\r\\n]+${SEPARATOR})+`;
+const MESSAGE = new RegExp(`^n,(?:a=((?:[^=,]|=2C|=3D)+))?,${SEPARATOR}(${PAIRS})${SEPARATOR}$`);
 const BEARER = /^bearer +([-_~+/.a-zA-Z0-9]+=*)$/i;
 const NOTHING = new Uint8Array(0);
 

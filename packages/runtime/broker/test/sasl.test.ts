@@ -190,7 +190,7 @@ describe("settings are refused", () => {
   });
 
   test("PLAIN without users", async () => {
-    const { "listener.name.ext.plain.sasl.jaas.config": _users, ...rest } = SECURED;
-    await expect(TestBroker.start(rest)).rejects.toThrow(/PLAIN needs users/);
+    const rest = Object.entries(SECURED).filter(([name]) => !name.endsWith("sasl.jaas.config"));
+    await expect(TestBroker.start(Object.fromEntries(rest))).rejects.toThrow(/PLAIN needs users/);
   });
 });
