@@ -182,7 +182,7 @@ export interface Listener {
    * Replaces the certificates and keys of a listener that speaks TLS, for later connections. Throws `TlsError` if they
    * cannot be used, and keeps the old ones then.
    */
-  secure?(tls: TlsServerOptions): void;
+  readonly secure?: (tls: TlsServerOptions) => void;
 }
 
 /** Options of an outgoing connection. */

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as https from "node:https";
@@ -29,7 +29,7 @@ async function echo(options: tls.TlsOptions = {}): Promise<number> {
   return listening(server);
 }
 
-async function listening(server: ReturnType<typeof createServer>): Promise<number> {
+async function listening(server: net.Server): Promise<number> {
   await new Promise<void>(resolve => server.listen(0, host, resolve));
   ends.push(() => server.close());
   return (server.address() as { port: number }).port;
@@ -137,15 +137,15 @@ test("options that cannot be used are refused before a connection is made", asyn
 });
 
 test("a server that does not speak TLS is told from one that cannot be reached", async () => {
-  const talker = await listening(createServer(socket => void socket.end("220 hello, this is no TLS at all\r\n")));
+  const talker = await listening(net.createServer(socket => void socket.end("220 hello, this is no TLS at all\r\n")));
   expect(await faultOf(talker, {})).toBe("NOT_TLS");
-  const closer = await listening(createServer(socket => void socket.once("data", () => socket.destroy())));
+  const closer = await listening(net.createServer(socket => void socket.once("data", () => socket.destroy())));
   expect(await faultOf(closer, {})).toBe("CLOSED");
   const refused = await exchange(1, {});
   expect(refused).toBeInstanceOf(NetworkError);
   expect(refused).toMatchObject({ name: "NetworkError", code: "ECONNREFUSED" });
   const silentPort = await listening(
-    createServer(socket => void socket.on("error", ignored("the client ends connections as it likes"))),
+    net.createServer(socket => void socket.on("error", ignored("the client ends connections as it likes"))),
   );
   const late = env.network.connect(host, silentPort, { timeoutMs: 100, tls: {} }, () => {
     throw new Error("there is no connection");
@@ -178,4 +178,46 @@ test("web requests have a body, a status, a limit and trust", async () => {
   await expect(env.http.request({ ...request, url: `http://${host}:1/` })).rejects.toMatchObject({
     code: "ECONNREFUSED",
   });
+});
+
+test("a listener ends the oldest of too many handshakes, and no connection that is secure", async () => {
+  let served = 0;
+  const listener = await env.network.listen(
+    host,
+    0,
+    connection => ({
+      onData: chunk => {
+        served++;
+        connection.write([chunk.slice()]);
+      },
+      onDrain() {},
+      onClose() {},
+    }),
+    { tls: own },
+  );
+  const mute = (): Promise<net.Socket> =>
+    new Promise(resolve => {
+      const socket = net.connect(listener.port, host, () => resolve(socket));
+      socket.on("error", () => undefined);
+    });
+  const secure = tls.connect({
+    port: listener.port,
+    host,
+    ca: own.cert,
+    checkServerIdentity: () => undefined,
+    rejectUnauthorized: false,
+  });
+  const answers: string[] = [];
+  secure.on("data", (chunk: Buffer) => answers.push(chunk.toString()));
+  await new Promise<void>(resolve => secure.once("secureConnect", resolve));
+  const first = await mute();
+  const ended = new Promise<void>(resolve => first.once("close", () => resolve()));
+  const others: net.Socket[] = [];
+  for (let i = 0; i < 1000; i++) others.push(await mute());
+  await ended;
+  secure.write("still here");
+  await expect.poll(() => answers.join("")).toBe("still here");
+  expect(served).toBe(1);
+  for (const socket of [secure, ...others]) socket.destroy();
+  await listener.close();
 });

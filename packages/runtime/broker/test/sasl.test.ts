@@ -177,7 +177,7 @@ describe("settings are refused", () => {
     [{ "sasl.enabled.mechanisms": "" }, /must be among/],
     [{ "listener.name.ext.plain.sasl.jaas.config": "nonsense" }, /sasl.jaas.config cannot be read/],
     [{ "listener.name.ext.plain.sasl.jaas.config": 'org.example.Login required a="b";' }, /the login module of PLAIN/],
-    [{ "listener.security.protocol.map": "EXT:SSL" }, /SSL is not available/],
+    [{ "listener.security.protocol.map": "EXT:KERBEROS" }, /KERBEROS is not available/],
     [{ "sasl.mechanism.inter.broker.protocol": "GSSAPI" }, /need one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512/],
     [{ "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512" }, /must be included in sasl.enabled.mechanisms/],
     [{ "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-256" }, /connections to other nodes need credentials/],

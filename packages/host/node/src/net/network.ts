@@ -202,7 +202,7 @@ function listening(logger: Logger, highWaterMark: number, lingerMs: number): Net
         bound = true;
         const address = server.address() as net.AddressInfo;
         const listener = { host, port: address.port, close: () => stopAccepting(server) };
-        resolve(made.secure === undefined ? listener : { ...listener, secure: made.secure });
+        resolve({ ...listener, ...(made.secure && { secure: made.secure }) });
       });
     });
   };

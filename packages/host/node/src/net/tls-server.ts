@@ -21,7 +21,12 @@ interface TlsServerEvents {
 export interface TlsServer {
   readonly server: net.Server;
   /** See `Listener.secure`. */
-  secure(options: TlsServerOptions): void;
+  readonly secure: (options: TlsServerOptions) => void;
+}
+
+/** Address of a client, which its socket has before and after the handshake. */
+function peerOf({ remoteAddress, remotePort }: net.Socket): string {
+  return `${remoteAddress}:${remotePort}`;
 }
 
 /** Creates a server that speaks TLS. Throws `TlsError` if the options cannot be used. */
@@ -33,16 +38,16 @@ export function tlsServer(options: TlsServerOptions, highWaterMark: number, even
     pauseOnConnect: false,
     handshakeTimeout: HANDSHAKE_MS,
   });
-  const handshakes = new Set<net.Socket>();
+  const handshakes = new Map<string, net.Socket>();
   server.on("connection", socket => {
-    handshakes.add(socket);
-    socket.once("close", () => handshakes.delete(socket));
-    const [oldest] = handshakes;
+    const peer = peerOf(socket);
+    handshakes.set(peer, socket);
+    socket.once("close", () => handshakes.delete(peer));
+    const [oldest] = handshakes.values();
     if (handshakes.size > HANDSHAKES) oldest?.destroy();
   });
   server.on("secureConnection", socket => {
-    const raw = (socket as { readonly _parent?: net.Socket })._parent;
-    if (raw !== undefined) handshakes.delete(raw);
+    handshakes.delete(peerOf(socket));
     // A certificate that is only wanted must be good all the same, as in Java.
     const isBad = !socket.authorized && socket.getPeerX509Certificate() !== undefined;
     if (isBad) {
@@ -53,6 +58,7 @@ export function tlsServer(options: TlsServerOptions, highWaterMark: number, even
     } else events.accepted(socket);
   });
   server.on("tlsClientError", (error, socket) => {
+    handshakes.delete(peerOf(socket));
     events.refused(error, socket);
     socket.destroy();
   });
