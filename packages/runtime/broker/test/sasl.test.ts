@@ -2,6 +2,7 @@ import { Errors } from "@samsa/protocol";
 import { MAX_SCRAM_ITERATIONS } from "@samsa/sasl";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isListenerSetting } from "../src/config/config-checks.ts";
 import { connectTo, TestBroker } from "./wire.ts";
 
 const MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule";
@@ -193,4 +194,17 @@ describe("settings are refused", () => {
     const rest = Object.entries(SECURED).filter(([name]) => !name.endsWith("sasl.jaas.config"));
     await expect(TestBroker.start(Object.fromEntries(rest))).rejects.toThrow(/PLAIN needs users/);
   });
+});
+
+test.each([
+  ["listener.name.ext.plain.sasl.jaas.config", true],
+  ["listener.name.ext.scram-sha-512.connections.max.reauth.ms", true],
+  ["listener.name.ext.ssl.client.auth", true],
+  ["listener.name.ext.max.connections", true],
+  ["listener.name.ext.sasl.jaas.config", false],
+  ["listener.name.ext.gssapi.sasl.jaas.config", false],
+  ["listener.name.ext.log.dirs", false],
+  ["plain.sasl.jaas.config", false],
+])("%s has an effect on a listener: %s", (name, expected) => {
+  expect(isListenerSetting(name)).toBe(expected);
 });
