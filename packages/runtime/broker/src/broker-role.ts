@@ -1,4 +1,4 @@
-import { type BrokerId, type BufferPool, entryAt } from "@samsa/base";
+import { type BrokerId, type BufferPool, ConfigError, entryAt, TlsError } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
 import { Apis, Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
@@ -231,7 +231,7 @@ export class BrokerRole {
       backlog: backlogOf(this.settings.file, this.config),
       listenerLimit: (listener, name) => this.settings.listenerLimit(this.#shared.loader.image, listener, name),
       protectedListener: this.#interBrokerListener,
-      securityOf: listener => this.#shared.security.get(listener),
+      securityOf: listener => this.#shared.security.of(listener),
       requests: intercept === undefined ? requests : new InterceptedRequests(env, requests, intercept),
       disconnected: peer => {
         this.telemetry?.disconnected(peer);
@@ -359,7 +359,7 @@ export class BrokerRole {
   #parts(): BrokerParts {
     const config = () => this.config;
     const unsent = () => this.unsent;
-    const { env, nodeId, clusterId, settings, tools, quotas, dirs, quorum } = this.#shared;
+    const { env, nodeId, clusterId, settings, security, tools, quotas, dirs, quorum } = this.#shared;
     const { turn, judging, metrics, telemetry, sessions, pendingFetches } = this;
     const {
       moves,
@@ -374,6 +374,7 @@ export class BrokerRole {
       followerWaits,
     } = this;
     return {
+      security,
       env,
       nodeId,
       clusterId,
@@ -466,6 +467,14 @@ export class BrokerRole {
     } catch (error) {
       // The change was validated when it was requested; the file has changed since.
       this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
+    }
+    try {
+      this.#shared.security.follow(image, (listener, options) => this.#server.secure(listener, options));
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof TlsError)) throw error;
+      this.env.logger.error("settings of security cannot be used; those before stay in force", {
+        reason: error.message,
+      });
     }
     const names = ({ listen }: ListenerPlan) => listen.map(({ name }) => name).join();
     if (names(before) !== names(this.#plan)) this.#server.follow(this.#plan);

@@ -38,7 +38,7 @@ import {
 } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { introductionsOf } from "./security/introductions.ts";
-import { listenerSecurity } from "./security/listener-security.ts";
+import { ListenerSecurities } from "./security/listener-securities.ts";
 import { ClusterAuthorizer } from "./security/cluster-authorizer.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
@@ -138,7 +138,10 @@ export class Node {
       name,
       protocol: protocolOf(listeners, name),
     }));
-    const security = listenerSecurity({ env, config, given, image: () => loader.image }, named);
+    const security = new ListenerSecurities({
+      ...{ env, config, given, nodeId: config["node.id"], listeners: named },
+      image: () => loader.image,
+    });
     const dirs = this.#openDirs(env, { config, settings, buffers, loader });
     this.#isReading = false;
     const nodeId = config["node.id"];

@@ -6,7 +6,7 @@ import type { LogDirs } from "@samsa/storage";
 import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Introductions } from "./security/introductions.ts";
-import type { ListenerSecurity } from "./security/listener-security.ts";
+import type { ListenerSecurities } from "./security/listener-securities.ts";
 import type { Quotas } from "./quotas/quotas.ts";
 import type { MetadataLoader } from "./metadata/loader.ts";
 
@@ -25,8 +25,7 @@ export interface SharedParts {
   readonly dirs: LogDirs;
   readonly quotas: Quotas;
   readonly authorizer: Authorizer;
-  /** Security of listeners, by name. */
-  readonly security: ReadonlyMap<string, ListenerSecurity>;
+  readonly security: ListenerSecurities;
   /** Replica of the metadata log. */
   readonly quorum: RaftClient;
   readonly loader: MetadataLoader;

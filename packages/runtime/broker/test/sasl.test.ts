@@ -172,6 +172,36 @@ test("a session that has ended is closed, unless its client authenticates again 
   await brief.stop();
 });
 
+test("users of PLAIN change at run time, for later authentications", async () => {
+  const changing = await TestBroker.start(SECURED);
+  const early = await connection(changing);
+  await login(early, "alice", "secret");
+  const name = "listener.name.ext.plain.sasl.jaas.config";
+  const alter = async (value: string) => {
+    const configs = [{ name, value, configOperation: 0 }];
+    const resources = [{ resourceType: 4, resourceName: "1", configs }];
+    const { responses } = await early.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
+    return responses[0].errorMessage ?? "";
+  };
+  expect(await alter("nonsense")).toMatch(/sasl.jaas.config cannot be read/);
+  expect(await alter(`${MODULE} required username="alice" password="new" user_alice="new";`)).toBe("");
+  const codes: number[] = [];
+  for (const [user, password] of [
+    ["alice", "secret"],
+    ["bob", "other"],
+    ["alice", "new"],
+  ] as const) {
+    const wire = await connection(changing);
+    codes.push((await login(wire, user, password)).errorCode);
+    wire.close();
+  }
+  const { code: failed } = Errors.SASL_AUTHENTICATION_FAILED;
+  expect(codes).toEqual([failed, failed, 0]);
+  expect((await early.ask("Metadata", 12, { topics: null })).topics).toEqual([]);
+  early.close();
+  await changing.stop();
+});
+
 describe("settings are refused", () => {
   test.each([
     [{ "sasl.enabled.mechanisms": "GSSAPI" }, /must be among PLAIN, SCRAM-SHA-256, SCRAM-SHA-512/],

@@ -113,6 +113,43 @@ test("SASL within TLS names the user, whatever its certificate is", async () => 
   await broker.stop();
 });
 
+/** Changes settings of the broker at run time. */
+async function altered(broker: TestBroker, security: Security, values: Readonly<Record<string, string>>) {
+  const connection = await connected(broker, security);
+  const configs = Object.entries(values).map(([name, value]) => ({ name, value, configOperation: 0 }));
+  const { responses } = await connection.call("IncrementalAlterConfigs", {
+    resources: [{ resourceType: 4, resourceName: "1", configs }],
+    validateOnly: false,
+  });
+  connection.close();
+  return responses[0]?.errorMessage ?? "";
+}
+
+test("certificates and mapping rules change at run time, for later connections", async () => {
+  const broker = await TestBroker.start(SECURED);
+  const later = stranger.issue({ name: "broker", hosts: HOSTS });
+  const early = await connected(broker, { tls: trust });
+  await expect(described(broker, { tls: { ca: stranger.cert } })).rejects.toThrow();
+  const prefixed = (values: Record<string, string>) =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [`listener.name.ext.${name}`, value]));
+  expect(await altered(broker, { tls: trust }, prefixed({ "ssl.keystore.type": "JKS" }))).toMatch(/PEM or PKCS12/);
+  const { cert, key } = later;
+  const changed = prefixed({ "ssl.keystore.certificate.chain": cert, "ssl.keystore.key": key });
+  expect(await altered(broker, { tls: trust }, changed)).toBe("");
+  expect(await described(broker, { tls: { ca: stranger.cert } })).toBe(Errors.SECURITY_DISABLED.code);
+  await expect(described(broker, { tls: trust })).rejects.toThrow();
+  expect((await early.call("Metadata", { topics: null })).topics, "of an earlier connection").toEqual([]);
+  early.close();
+  // The key does not fit the certificate, which the listener finds out.
+  const bad = prefixed({ "ssl.keystore.key": alice.key });
+  expect(await altered(broker, { tls: { ca: stranger.cert } }, bad)).toBe("");
+  expect(await described(broker, { tls: { ca: stranger.cert } })).toBe(Errors.SECURITY_DISABLED.code);
+  expect(broker.lines.map(({ message }) => message)).toContain(
+    "settings of security cannot be used; those before stay in force",
+  );
+  await broker.stop();
+});
+
 describe("settings are refused", () => {
   const withoutKey = Object.fromEntries(Object.entries(SECURED).filter(([name]) => name !== "ssl.keystore.key"));
   test.each<[string, Record<string, string>, RegExp]>([

@@ -49,6 +49,7 @@ export const securityConfigs = configSpecs({
   },
   "sasl.enabled.mechanisms": {
     type: "list",
+    update: "per-broker",
     default: "GSSAPI",
     doc:
       "SASL mechanisms of a listener: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. GSSAPI, the default of Kafka, is not " +
@@ -56,6 +57,7 @@ export const securityConfigs = configSpecs({
   },
   "sasl.jaas.config": {
     type: "password",
+    update: "per-broker",
     default: null,
     doc:
       "Users of a mechanism of a listener, as in listener.name.external.plain.sasl.jaas.config=" +
@@ -69,6 +71,7 @@ export const securityConfigs = configSpecs({
   },
   "sasl.mechanism.inter.broker.protocol": {
     type: "string",
+    update: "per-broker",
     default: "GSSAPI",
     doc:
       "SASL mechanism of connections between brokers: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. The name and password are " +
@@ -91,52 +94,62 @@ export const securityConfigs = configSpecs({
 export const tlsConfigs = configSpecs({
   "ssl.cipher.suites": {
     type: "list",
+    update: "per-broker",
     default: "",
     doc: "Cipher suites of TLS; default: those of the host.",
   },
   "ssl.client.auth": {
     type: "string",
+    update: "per-broker",
     default: "none",
     oneOf: ["required", "requested", "none"],
     doc: "Certificates of clients: none, requested (from those that have one) or required.",
   },
   "ssl.enabled.protocols": {
     type: "list",
+    update: "per-broker",
     default: "TLSv1.2,TLSv1.3",
     doc: "Versions of TLS that are spoken.",
   },
   "ssl.endpoint.identification.algorithm": {
     type: "string",
+    update: "per-broker",
     default: "https",
     doc: "Check of the host name in the certificates of other nodes; empty: none.",
   },
   "ssl.key.password": {
     type: "password",
+    update: "per-broker",
     default: null,
     doc: "Password of the private key.",
   },
   "ssl.keystore.certificate.chain": {
     type: "password",
+    update: "per-broker",
     default: null,
     doc: "Certificate with those of its issuers, as text in PEM.",
   },
   "ssl.keystore.key": {
     type: "password",
+    update: "per-broker",
     default: null,
     doc: "Private key of the certificate, as text in PEM.",
   },
   "ssl.keystore.location": {
     type: "string",
+    update: "per-broker",
     default: null,
     doc: "File with the certificate and its private key, in PEM or PKCS12.",
   },
   "ssl.keystore.password": {
     type: "password",
+    update: "per-broker",
     default: null,
     doc: "Password of a PKCS12 file.",
   },
   "ssl.keystore.type": {
     type: "string",
+    update: "per-broker",
     default: "JKS",
     doc: "PEM or PKCS12; JKS, the default of Kafka, is not available.",
   },
@@ -147,21 +160,25 @@ export const tlsConfigs = configSpecs({
   },
   "ssl.protocol": {
     type: "string",
+    update: "per-broker",
     default: "TLSv1.3",
     doc: "Highest version of TLS.",
   },
   "ssl.truststore.certificates": {
     type: "password",
+    update: "per-broker",
     default: null,
     doc: "Certificates of trusted authorities, as text in PEM.",
   },
   "ssl.truststore.location": {
     type: "string",
+    update: "per-broker",
     default: null,
     doc: "File with the certificates of trusted authorities, in PEM.",
   },
   "ssl.truststore.type": {
     type: "string",
+    update: "per-broker",
     default: "JKS",
     doc: "PEM; JKS, the default of Kafka, is not available.",
   },

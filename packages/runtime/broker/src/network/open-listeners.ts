@@ -81,6 +81,11 @@ export class OpenListeners {
     this.#advertised.set(name, advertised.port === 0 ? { ...advertised, port: listener.port } : advertised);
   }
 
+  /** Replaces the certificates of a listener for later connections. Throws `TlsError`. */
+  secure(name: string, options: TlsServerOptions): void {
+    this.#open.get(name)?.secure?.(options);
+  }
+
   async #remove(name: string): Promise<void> {
     const listener = this.#open.get(name);
     this.#open.delete(name);

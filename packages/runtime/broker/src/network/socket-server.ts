@@ -1,4 +1,4 @@
-import type { BufferPool, Connection, Env } from "@samsa/base";
+import type { BufferPool, Connection, Env, TlsServerOptions } from "@samsa/base";
 import { GatherWriter } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
@@ -144,6 +144,11 @@ export class SocketServer<Row extends ApiShape> {
     const held = this.#held ?? [];
     this.#held = undefined;
     for (const connection of held) connection.resume();
+  }
+
+  /** Replaces the certificates of a listener for later connections. Throws `TlsError`. */
+  secure(listener: string, options: TlsServerOptions): void {
+    this.#listeners?.secure(listener, options);
   }
 
   /** Opens and closes listeners that a change at run time adds and removes. */

@@ -1,5 +1,5 @@
 import { type BrokerId, ConfigError, ignored, parseConfig } from "@samsa/base";
-import { RESOURCE_TYPE } from "@samsa/metadata";
+import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
 import {
   type AlterConfigsResponse,
   type ErrorName,
@@ -13,7 +13,7 @@ import { brokerConfigsFault, CONFIG_RULES } from "../../config/settings.ts";
 import type { Handler, ResponseOf } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "channel" | "config" | "dirs" | "env" | "nodeId" | "settings" | "topics">;
+type Needs = Pick<BrokerParts, "channel" | "config" | "dirs" | "env" | "nodeId" | "security" | "settings" | "topics">;
 
 /**
  * AlterConfigs and IncrementalAlterConfigs (`ConfigAdminManager`): the broker refuses invalid requests and changes that
@@ -85,7 +85,19 @@ function brokerOutcome(parts: Needs, resource: Resource, legacy: boolean): Outco
   }
   const fault = brokerConfigsFault(name, values, parts.dirs.paths);
   if (fault !== undefined) return refused(fault.error, fault.message);
+  const unsafe = name === "" ? undefined : securityFault(parts, resource, legacy);
+  if (unsafe !== undefined) return refused("INVALID_REQUEST", unsafe);
   return togetherFault(parts, name, values, changes);
+}
+
+/** Says why the settings of listeners about security could not be used after the changes; undefined: they could. */
+function securityFault({ security, topics, nodeId: id }: Needs, { changes }: Resource, legacy: boolean) {
+  const values = new Map(legacy ? [] : configsOf(topics.image, RESOURCE_TYPE.broker, String(id)));
+  for (const { name, operation, value } of changes) {
+    if (operation === "DELETE") values.delete(name);
+    else values.set(name, value ?? "");
+  }
+  return security.fault(values);
 }
 
 /** Checks that the broker's new settings fit each other and the running broker (`KafkaConfig`, reconfigurables). */
