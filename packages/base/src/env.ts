@@ -244,6 +244,13 @@ export type TlsSource = string | Uint8Array | { readonly file: string };
 /** Versions of TLS that may be spoken. */
 export type TlsProtocol = "TLSv1.2" | "TLSv1.3";
 
+/** Store of certificates as Java's keytool makes it. */
+export interface TlsStore {
+  readonly source: TlsSource;
+  readonly type: "PKCS12" | "JKS";
+  readonly password?: string | undefined;
+}
+
 /** Options of TLS that clients and listeners have in common (`SslConfigs`). */
 export interface TlsOptions {
   /** Certificates of trusted authorities, PEM; those that the host trusts by default (`ssl.truststore.certificates`). */
@@ -252,8 +259,12 @@ export interface TlsOptions {
   readonly cert?: TlsSource | undefined;
   /** Private key of `cert`, PEM (`ssl.keystore.key`). */
   readonly key?: TlsSource | undefined;
-  /** PKCS12 store with the own certificate and its key, instead of `cert` and `key` (`ssl.keystore.location`). */
+  /** Java's stores of trusted certificates, instead of `ca` (`ssl.truststore.location`). */
+  readonly trustStore?: TlsStore | undefined;
+  /** Store with the own certificate and its key, instead of `cert` and `key` (`ssl.keystore.location`). */
   readonly store?: TlsSource | undefined;
+  /** Format of `store`; PKCS12 by default (`ssl.keystore.type`). */
+  readonly storeType?: TlsStore["type"] | undefined;
   /** Passphrase of `key` or of `store` (`ssl.key.password`, `ssl.keystore.password`). */
   readonly passphrase?: string | undefined;
   /** `ssl.enabled.protocols`; TLSv1.2 and TLSv1.3 by default. */

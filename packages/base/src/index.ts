@@ -87,6 +87,7 @@ export {
   type Timers,
   type TlsClientOptions,
   type TlsServerOptions,
+  type TlsStore,
   TlsError,
   type TlsFault,
   type TlsOptions,

@@ -8,6 +8,7 @@ import { concat, ignored, type Logger, NetworkError, type TlsClientOptions, TlsE
 import { Authority } from "@samsa/certificates";
 import { nodeEnv } from "@samsa/node";
 import { afterEach, expect, test } from "vitest";
+import { JAVA_STORES } from "./java-stores.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const env = nodeEnv({ logger: silent, network: { highWaterMark: 64 * 1024, lingerMs: 50 } });
@@ -198,7 +199,7 @@ test("a listener ends the oldest of too many handshakes, and no connection that 
   const mute = (): Promise<net.Socket> =>
     new Promise(resolve => {
       const socket = net.connect(listener.port, host, () => resolve(socket));
-      socket.on("error", () => undefined);
+      socket.on("error", ignored("the listener ends it"));
     });
   const secure = tls.connect({
     port: listener.port,
@@ -220,4 +221,26 @@ test("a listener ends the oldest of too many handshakes, and no connection that 
   expect(served).toBe(1);
   for (const socket of [secure, ...others]) socket.destroy();
   await listener.close();
+});
+
+test.each(["JKS", "PKCS12"] as const)("Java's stores are read: a key of JKS, trust of %s", async type => {
+  const bytes = (base64: string): Uint8Array => Buffer.from(base64, "base64");
+  const source = bytes(type === "JKS" ? JAVA_STORES.trustJks : JAVA_STORES.trustPkcs12);
+  const store = { store: bytes(JAVA_STORES.key), storeType: "JKS", passphrase: "changeit" } as const;
+  const listener = await env.network.listen(
+    host,
+    0,
+    connection => ({ onData: chunk => void connection.write([chunk.slice()]), onDrain() {}, onClose() {} }),
+    { tls: store },
+  );
+  ends.push(() => void listener.close());
+  const { port } = listener;
+  expect(await exchange(port, { trustStore: { source, type, password: "changeit" } })).toEqual(utf8("abc"));
+  expect(await exchange(port, { ca: authority.cert })).toMatchObject({ fault: "UNTRUSTED" });
+  const wrong = await exchange(port, { trustStore: { source, type, password: "wrong" } });
+  expect(wrong).toMatchObject({ fault: "INVALID_OPTIONS" });
+  const keyed = { tls: { ...store, passphrase: "wrong" } };
+  await expect(env.network.listen(host, 0, () => expect.unreachable(), keyed)).rejects.toMatchObject({
+    fault: "INVALID_OPTIONS",
+  });
 });

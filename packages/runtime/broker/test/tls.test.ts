@@ -132,7 +132,9 @@ test("certificates and mapping rules change at run time, for later connections",
   await expect(described(broker, { tls: { ca: stranger.cert } })).rejects.toThrow();
   const prefixed = (values: Record<string, string>) =>
     Object.fromEntries(Object.entries(values).map(([name, value]) => [`listener.name.ext.${name}`, value]));
-  expect(await altered(broker, { tls: trust }, prefixed({ "ssl.keystore.type": "JKS" }))).toMatch(/PEM or PKCS12/);
+  expect(await altered(broker, { tls: trust }, prefixed({ "ssl.keystore.type": "BKS" }))).toMatch(
+    /are for ssl.keystore.type=PEM/,
+  );
   const { cert, key } = later;
   const changed = prefixed({ "ssl.keystore.certificate.chain": cert, "ssl.keystore.key": key });
   expect(await altered(broker, { tls: trust }, changed)).toBe("");
@@ -154,7 +156,7 @@ describe("settings are refused", () => {
   const withoutKey = Object.fromEntries(Object.entries(SECURED).filter(([name]) => name !== "ssl.keystore.key"));
   test.each<[string, Record<string, string>, RegExp]>([
     ["without a key", withoutKey, /given together/],
-    ["of JKS", { ...SECURED, "ssl.keystore.type": "JKS" }, /PEM or PKCS12/],
+    ["of another type", { ...SECURED, "ssl.keystore.type": "BKS", "ssl.keystore.location": "x" }, /PKCS12 or JKS/],
     ["with another client.auth", { ...SECURED, "ssl.client.auth": "maybe" }, /required, requested, none/],
     ["with a rule that is none", { ...SECURED, "ssl.principal.mapping.rules": "RULE:(/x/" }, /Invalid rule/],
     [

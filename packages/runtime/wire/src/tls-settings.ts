@@ -1,4 +1,11 @@
-import { MalformedError, type TlsClientOptions, type TlsOptions, type TlsProtocol, type TlsSource } from "@samsa/base";
+import {
+  MalformedError,
+  type TlsClientOptions,
+  type TlsOptions,
+  type TlsProtocol,
+  type TlsSource,
+  type TlsStore,
+} from "@samsa/base";
 
 /** Names of Kafka's settings of TLS. */
 type TlsSetting =
@@ -8,6 +15,7 @@ type TlsSetting =
   | "ssl.endpoint.identification.algorithm"
   | "ssl.truststore.type"
   | "ssl.truststore.location"
+  | "ssl.truststore.password"
   | "ssl.truststore.certificates"
   | "ssl.keystore.type"
   | "ssl.keystore.location"
@@ -43,17 +51,25 @@ function protocolsOf(lookup: TlsLookup): readonly TlsProtocol[] | undefined {
   return usable;
 }
 
-/** Trusted certificates: a text, or a file in PEM. */
-function trustOf(lookup: TlsLookup): TlsSource | undefined {
+const STORE_TYPES = ["PKCS12", "JKS"] as const;
+
+function storeType(setting: string, text: string): TlsStore["type"] {
+  const found = STORE_TYPES.find(type => type === text.toUpperCase());
+  if (found === undefined) malformed(`${setting} is PEM, ${STORE_TYPES.join(" or ")}, not "${text}"`);
+  return found;
+}
+
+/** Trusted certificates: a text or a file in PEM, or a store of Java. */
+function trustOf(lookup: TlsLookup): Pick<TlsOptions, "ca" | "trustStore"> {
   const text = lookup("ssl.truststore.certificates");
   const file = lookup("ssl.truststore.location");
   const type = lookup("ssl.truststore.type") ?? "JKS";
-  if (text === undefined && file === undefined) return undefined;
-  if (type.toUpperCase() !== "PEM") {
-    const how = `openssl pkcs12 -in ${file ?? "store.p12"} -nokeys -out ca.pem`;
-    malformed(`ssl.truststore.type is ${type}, and trusted certificates are read from PEM only: ${how}`);
-  }
-  return text ?? { file: file ?? "" };
+  if (text === undefined && file === undefined) return {};
+  const source: TlsSource = text ?? { file: file ?? "" };
+  if (type.toUpperCase() === "PEM") return { ca: source };
+  if (text !== undefined) malformed("ssl.truststore.certificates are for ssl.truststore.type=PEM");
+  const password = lookup("ssl.truststore.password");
+  return { trustStore: { source, type: storeType("ssl.truststore.type", type), password } };
 }
 
 /** Own certificate and key: texts or a file in PEM, or a PKCS12 store. */
@@ -62,27 +78,25 @@ function identityOf(lookup: TlsLookup): TlsOptions {
   const file = lookup("ssl.keystore.location");
   const passphrase = lookup("ssl.key.password");
   if (cert === undefined && key === undefined && file === undefined) return {};
-  switch ((lookup("ssl.keystore.type") ?? "JKS").toUpperCase()) {
-    case "PEM":
-      if (file !== undefined) return { cert: { file }, key: { file }, passphrase };
-      if (cert === undefined || key === undefined) {
-        malformed("ssl.keystore.key and ssl.keystore.certificate.chain are given together");
-      }
-      return { cert, key, passphrase };
-    case "PKCS12":
-      return { store: { file: file ?? "" }, passphrase: lookup("ssl.keystore.password") ?? passphrase };
-    default: {
-      const how = `keytool -importkeystore -srckeystore ${file ?? "store.jks"} -destkeystore store.p12 -deststoretype pkcs12`;
-      return malformed(`ssl.keystore.type is PEM or PKCS12 here, and not JKS, its default: ${how}`);
+  const type = lookup("ssl.keystore.type") ?? "JKS";
+  if (type.toUpperCase() === "PEM") {
+    if (file !== undefined) return { cert: { file }, key: { file }, passphrase };
+    if (cert === undefined || key === undefined) {
+      malformed("ssl.keystore.key and ssl.keystore.certificate.chain are given together");
     }
+    return { cert, key, passphrase };
   }
+  if (file === undefined)
+    malformed("ssl.keystore.key and ssl.keystore.certificate.chain are for ssl.keystore.type=PEM");
+  const password = lookup("ssl.keystore.password") ?? passphrase;
+  return { store: { file }, storeType: storeType("ssl.keystore.type", type), passphrase: password };
 }
 
 /** Options of TLS of a client and of a listener alike. Throws `MalformedError`. */
 export function tlsSettings(lookup: TlsLookup): TlsOptions {
   return {
     ...identityOf(lookup),
-    ca: trustOf(lookup),
+    ...trustOf(lookup),
     protocols: protocolsOf(lookup),
     cipherSuites: listOf(lookup("ssl.cipher.suites") ?? ""),
   };

@@ -11,6 +11,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import type { ConnectionOptions, SecureContext, SecureContextOptions } from "node:tls";
 import { requiredModule } from "../modules/optional.ts";
+import { identityOf, trustedOf } from "./java-store.ts";
 
 /** Error codes of OpenSSL and Node, by their faults. */
 const CODES: { readonly [F in TlsFault]?: readonly string[] } = {
@@ -92,7 +93,13 @@ function certificates(name: string, source: TlsSource): string | Buffer {
   throw new TlsError("INVALID_OPTIONS", "EINVAL", `the ${name} has no certificate in PEM`);
 }
 
-function authorities(ca: TlsOptions["ca"]): (string | Buffer)[] | undefined {
+function bytesOf(name: string, source: TlsSource): Uint8Array {
+  const content = contentOf(name, source);
+  return typeof content === "string" ? Buffer.from(content) : content;
+}
+
+function authorities({ ca, trustStore }: TlsOptions): (string | Buffer)[] | undefined {
+  if (trustStore !== undefined) return trustedOf(bytesOf("trust store", trustStore.source), trustStore);
   if (ca === undefined) return undefined;
   const sources: readonly TlsSource[] = isList(ca) ? ca : [ca];
   return sources.map(source => certificates("CA certificate", source));
@@ -102,15 +109,23 @@ function isList(ca: TlsSource | readonly TlsSource[]): ca is readonly TlsSource[
   return Array.isArray(ca);
 }
 
+/** Own certificate and key of a store that OpenSSL cannot read. */
+function javaIdentity({ store, storeType, passphrase }: TlsOptions) {
+  if (store === undefined || storeType !== "JKS") return {};
+  const own = identityOf(bytesOf("key store", store), { type: storeType, password: passphrase });
+  return { ...own, pfx: undefined, passphrase: undefined };
+}
+
 /** Keys, certificates and limits of TLS, as Node takes them. Throws `TlsError` INVALID_OPTIONS. */
 function contextOptions(options: TlsOptions): SecureContextOptions {
   const { cert, passphrase, protocols = ["TLSv1.2", "TLSv1.3"], cipherSuites = [] } = options;
   const given = {
-    ca: authorities(options.ca),
+    ca: authorities(options),
     cert: cert === undefined ? undefined : certificates("certificate", cert),
     key: material("private key", options.key),
     pfx: material("key store", options.store),
     passphrase,
+    ...javaIdentity(options),
     minVersion: protocols.includes("TLSv1.2") ? "TLSv1.2" : "TLSv1.3",
     maxVersion: protocols.includes("TLSv1.3") ? "TLSv1.3" : "TLSv1.2",
     ciphers: cipherSuites.length === 0 ? undefined : cipherSuites.join(":"),

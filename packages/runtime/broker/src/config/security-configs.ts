@@ -139,19 +139,19 @@ export const tlsConfigs = configSpecs({
     type: "string",
     update: "per-broker",
     default: null,
-    doc: "File with the certificate and its private key, in PEM or PKCS12.",
+    doc: "File with the certificate and its private key.",
   },
   "ssl.keystore.password": {
     type: "password",
     update: "per-broker",
     default: null,
-    doc: "Password of a PKCS12 file.",
+    doc: "Password of a file in PKCS12 or JKS.",
   },
   "ssl.keystore.type": {
     type: "string",
     update: "per-broker",
     default: "JKS",
-    doc: "PEM or PKCS12; JKS, the default of Kafka, is not available.",
+    doc: "PEM, PKCS12 or JKS.",
   },
   "ssl.principal.mapping.rules": {
     type: "string",
@@ -174,12 +174,18 @@ export const tlsConfigs = configSpecs({
     type: "string",
     update: "per-broker",
     default: null,
-    doc: "File with the certificates of trusted authorities, in PEM.",
+    doc: "File with the certificates of trusted authorities.",
+  },
+  "ssl.truststore.password": {
+    type: "password",
+    update: "per-broker",
+    default: null,
+    doc: "Password of a file in PKCS12 or JKS.",
   },
   "ssl.truststore.type": {
     type: "string",
     update: "per-broker",
     default: "JKS",
-    doc: "PEM; JKS, the default of Kafka, is not available.",
+    doc: "PEM, PKCS12 or JKS.",
   },
 });

@@ -151,7 +151,6 @@ ssl.keymanager.algorithm | string | SunX509 | | per-broker
 ssl.provider | string | null | | per-broker
 ssl.secure.random.implementation | string | null | | per-broker
 ssl.trustmanager.algorithm | string | PKIX | | per-broker
-ssl.truststore.password | password | null | | per-broker
 unstable.feature.versions.enable | boolean | false
 `;
 

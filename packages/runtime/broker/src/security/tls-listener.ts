@@ -32,7 +32,7 @@ export function tlsListener(given: ReadonlyMap<string, string>, listener: string
         "a listener that speaks TLS needs ssl.keystore.location, or a certificate and its key as text",
       );
     }
-    if (options.clientAuth !== "none" && options.ca === undefined) {
+    if (options.clientAuth !== "none" && options.ca === undefined && options.trustStore === undefined) {
       throw new MalformedError(
         `ssl.client.auth=${options.clientAuth} needs ssl.truststore.location or ssl.truststore.certificates`,
       );

@@ -18,7 +18,7 @@ export const SECURITY_SETTINGS = [
   ...["sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.scope"],
   ...["sasl.oauthbearer.header.urlencode", "sasl.login.read.timeout.ms"],
   ...["ssl.protocol", "ssl.enabled.protocols", "ssl.cipher.suites", "ssl.endpoint.identification.algorithm"],
-  ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.certificates"],
+  ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password", "ssl.truststore.certificates"],
   ...["ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.keystore.key"],
   ...["ssl.keystore.certificate.chain", "ssl.key.password"],
 ] as const;
