@@ -232,7 +232,7 @@ export function deleteTopics(
   const responses: Deleted[] = [];
   const told = new Set<string>();
   for (const { name, topicId } of wanted) {
-    const twice = name === null ? topicId !== ZERO_UUID && ids.has(topicId) : names.has(name);
+    const twice = name === null ? topicId !== ZERO_UUID && ids.has(topicId) : topicId === ZERO_UUID && names.has(name);
     const key = name ?? topicId;
     if (twice && told.has(key)) continue;
     told.add(key);

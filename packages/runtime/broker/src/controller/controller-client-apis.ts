@@ -1,5 +1,6 @@
 import { type ApiName, Errors } from "@samsa/protocol";
-import { absentTopic, describedConfigs } from "../metadata/described-configs.ts";
+import { describedConfigs } from "../metadata/described-configs.ts";
+import { EACH_DESCRIBED_CONFIG } from "../request/config-permissions.ts";
 import { saslAuthenticate, saslHandshake } from "../request/sasl.ts";
 import { describedAcls, NO_AUTHORIZER_HERE, unreadableDescription } from "../request/acls.ts";
 import { type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
@@ -15,9 +16,7 @@ function row<N extends AnswerableApi>(name: N, handler: Served<NoInfer<N>>, colu
 
 /** DescribeConfigs of this controller, of topics and of the cluster (KIP-919). */
 const describeConfigs: Served<"DescribeConfigs"> = ({ nodeId, settings, image }, request, _context, reply) => {
-  const metadata = image();
-  const topicFault = (name: string) => (metadata.topicIds.has(name) ? undefined : absentTopic(name));
-  reply(describedConfigs({ nodeId, settings, image: metadata }, request, topicFault));
+  reply(describedConfigs({ nodeId, settings, image: image() }, request));
 };
 
 const describeAcls: Served<"DescribeAcls"> = ({ config, image }, request, context, reply) => {
@@ -35,12 +34,18 @@ function tokenFault({ isForwarded }: ControllerContext): { readonly errorCode: n
     : { errorCode: Errors.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED.code, time: -1 };
 }
 
+/** Error of a request for a token of another user (`CREATE_TOKENS`, KIP-373). */
+const UNAUTHORIZED_TOKEN = { errorCode: Errors.DELEGATION_TOKEN_AUTHORIZATION_FAILED.code, time: -1 };
+
 const createDelegationToken: Served<"CreateDelegationToken"> = (_parts, request, context, reply) => {
   const requester = { type: "User", name: context.user };
   const { ownerPrincipalType, ownerPrincipalName } = request;
   const isOwn = ownerPrincipalName === null || ownerPrincipalName === "";
   const owner = isOwn ? requester : { type: ownerPrincipalType ?? requester.type, name: ownerPrincipalName };
-  const { errorCode, time } = tokenFault(context);
+  const fault = tokenFault(context);
+  const isRequester = owner.type === requester.type && owner.name === requester.name;
+  const mayCreate = isRequester || context.access.permits("CREATE_TOKENS", "USER", `${owner.type}:${owner.name}`);
+  const { errorCode, time } = context.isForwarded && !mayCreate ? UNAUTHORIZED_TOKEN : fault;
   reply({
     errorCode,
     principalType: owner.type,
@@ -71,7 +76,7 @@ const changeToken: Served<"RenewDelegationToken"> & Served<"ExpireDelegationToke
  * DescribeUserScramCredentials are among Kafka's schemas for controllers, but `ControllerApis` answers neither.
  */
 export const CLIENT_APIS: readonly ControllerRow[] = [
-  row("DescribeConfigs", describeConfigs),
+  row("DescribeConfigs", describeConfigs, EACH_DESCRIBED_CONFIG),
   row("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
   row("SaslHandshake", saslHandshake),
   row("SaslAuthenticate", saslAuthenticate),

@@ -10,7 +10,7 @@ import {
 import { type AnyReply, apiRow, CLUSTER_ACTION } from "../request/api-row.ts";
 import { AuthorizerNotReadyError } from "@samsa/security";
 import { Access } from "../request/access.ts";
-import { denial } from "../request/denial.ts";
+import { authorized } from "../request/authorization.ts";
 import type { RequestOrigin } from "../request/request-context.ts";
 import type { BrokerWatch } from "./broker-watch.ts";
 import { CONTROLLER_APIS } from "./controller-apis.ts";
@@ -61,16 +61,14 @@ export class ControllerRequests {
     };
     try {
       const access = new Access(this.#parts.authorizer, { user: context.user, host: context.peer.host, api: row.name });
-      const action = row.action(request, context.version);
-      if (action !== undefined && !access.permits(action.operation, action.resource, action.name)) {
-        return once(row.failure(request, denial(row.name, action), context.version));
-      }
-      if (row === ENVELOPE) return this.#open(request as EnvelopeRequest, context, once);
-      if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(context.peer, request as BrokerHeartbeatRequest);
       const { version, listener, user, clientId, isForwarded = false } = context;
       const close = (reason: string): void => context.close(reason);
-      const quota = mutationQuota(this.#parts, row, { user, clientId, version });
-      row.handle(this.#parts, request, { version, listener, quota, user, access, isForwarded, close }, once);
+      authorized(row, { request, version, access, close }, once, (permitted, answer) => {
+        if (row === ENVELOPE) return this.#open(permitted as EnvelopeRequest, context, answer);
+        if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(context.peer, permitted as BrokerHeartbeatRequest);
+        const quota = mutationQuota(this.#parts, row, { user, clientId, version });
+        row.handle(this.#parts, permitted, { version, listener, quota, user, access, isForwarded, close }, answer);
+      });
     } catch (error) {
       if (error instanceof AuthorizerNotReadyError) this.#logger.info(error.message, { api: row.name });
       else this.#logger.error("request failed", { api: row.name, version: context.version, error });

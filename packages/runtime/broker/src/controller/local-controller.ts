@@ -1,7 +1,8 @@
 import { invariant } from "@samsa/base";
 import { ALLOW_ALL } from "@samsa/security";
-import { Apis } from "@samsa/protocol";
+import { Apis, Errors } from "@samsa/protocol";
 import { Access } from "../request/access.ts";
+import { authorized } from "../request/authorization.ts";
 import { CONTROLLER_APIS } from "./controller-apis.ts";
 import {
   type ControllerApi,
@@ -36,7 +37,15 @@ export class LocalController implements ControllerChannel {
     return new Promise(resolve => {
       const close = (): void => invariant(false, "a broker sends requests on that it has read");
       const context = { version, listener: undefined, quota, user, access, isForwarded: true, close };
-      row.handle(this.#parts, request, context, draft => resolve(controllerResponse(api, draft ?? {})));
+      const tell = (draft: object | null): void => resolve(controllerResponse(api, draft ?? {}));
+      try {
+        authorized(row, { request, version, access, close }, tell, (permitted, answer) =>
+          row.handle(this.#parts, permitted, context, answer),
+        );
+      } catch (error) {
+        this.#parts.env.logger.error("request failed", { api, version, error });
+        tell(row.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, version));
+      }
     });
   }
 }

@@ -4,7 +4,7 @@ import type { AnyReply } from "../request/api-row.ts";
 import type { Topics } from "../replica/topics.ts";
 import { type Authorizer, AuthorizerNotReadyError } from "@samsa/security";
 import { Access } from "../request/access.ts";
-import { denial } from "../request/denial.ts";
+import { authorized, switchedOff } from "../request/authorization.ts";
 import type { BrokerParts, ServedApi } from "../api/parts.ts";
 import { RequestTopics, type TopicContext } from "../request/request-topics.ts";
 import type { RequestContext, RequestOrigin } from "../request/request-context.ts";
@@ -36,15 +36,15 @@ export class RequestHandler {
     };
     try {
       const access = new Access(this.#authorizer, { user: origin.user, host: origin.peer.host, api: api.name });
-      const action = api.action(request, version);
-      if (action !== undefined && !access.permits(action.operation, action.resource, action.name)) {
-        return once(api.failure(request, denial(api.name, action), version));
-      }
-      const context: RequestContext = { ...origin, access };
-      if (api.topics === undefined) return api.handle(this.#parts, request, context, once);
-      const topics = new RequestTopics(this.#topics, access, api.topics, version);
-      const seen: TopicContext = { ...context, topics };
-      api.handle(this.#parts, request, seen, once);
+      if (api.isEnabled?.(this.#parts) === false) return once(switchedOff(api, request, version));
+      const asked = { request, version, access, close: (reason: string) => origin.close(reason) };
+      authorized(api, asked, once, (permitted, answer) => {
+        const context: RequestContext = { ...origin, access };
+        if (api.topics === undefined) return api.handle(this.#parts, permitted, context, answer);
+        const topics = new RequestTopics(this.#topics, access, api.topics, version);
+        const seen: TopicContext = { ...context, topics };
+        api.handle(this.#parts, permitted, seen, answer);
+      });
     } catch (error) {
       if (error instanceof AuthorizerNotReadyError) this.#logger.info(error.message, { api: api.name });
       else this.#logger.error("request failed", { api: api.name, version, error });

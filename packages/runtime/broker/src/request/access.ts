@@ -1,4 +1,5 @@
 import {
+  type Action,
   ALLOW_ALL,
   type Authorizer,
   CLUSTER_NAME,
@@ -23,14 +24,19 @@ export class Access {
     return this.#authorizer === ALLOW_ALL;
   }
 
-  /** True if the client may perform the operation, which it asks for. */
+  /** True if the client may perform the action, which it asks for. */
+  allows(action: Action): boolean {
+    return this.#authorizer.allows(this.#client, action);
+  }
+
+  /** `allows` for an operation on a type of resource that supports it. */
   permits<T extends ResourceType>(operation: OperationOn<T>, resource: T, name: string): boolean {
-    return this.#authorizer.allows(this.#client, { operation, resource, name });
+    return this.allows({ operation, resource, name });
   }
 
   /** `permits` for a question of the broker: a denial leaves something out of a response. */
   shows<T extends ResourceType>(operation: OperationOn<T>, resource: T, name: string): boolean {
-    return this.#authorizer.allows(this.#client, { operation, resource, name, isProbe: true });
+    return this.allows({ operation, resource, name, isProbe: true });
   }
 
   permitsCluster(operation: OperationOn<"CLUSTER">): boolean {

@@ -6,9 +6,10 @@ type Granted = Pick<RequestContext, "access">;
 /** Value of authorized operations if the request does not ask for them. */
 export const NOT_ASKED = -2147483648;
 
-/** Authorized operations on the cluster, if the request asks for them. */
+/** Authorized operations on the cluster, if the request asks for them; none for a client that may not describe it. */
 export function clusterOperations({ access }: Granted, isAsked: boolean): number {
-  return isAsked ? access.operations("CLUSTER", CLUSTER_NAME) : NOT_ASKED;
+  if (!isAsked) return NOT_ASKED;
+  return access.permitsCluster("DESCRIBE") ? access.operations("CLUSTER", CLUSTER_NAME) : 0;
 }
 
 /** Adds authorized operations to groups if the request asks for them; groups with an error get none. */

@@ -62,9 +62,6 @@ export const addPartitionsToTxn: TopicHandler<"AddPartitionsToTxn", Needs> = (pa
     );
     return;
   }
-  if (!context.access.permitsCluster("CLUSTER_ACTION")) {
-    return reply({ throttleTimeMs: 0, errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED.code });
-  }
   const results: ItemOf<"AddPartitionsToTxn", "resultsByTransaction">[] = [];
   const answer = (): void => reply({ throttleTimeMs: 0, errorCode: 0, resultsByTransaction: results });
   if (body.transactions.length === 0) return answer();
