@@ -237,7 +237,7 @@ test("ACLs are those of a set, also after a replay in parts, a snapshot, and for
       begin();
       const model = new Map<string, Acl>();
       let image = replayed(EMPTY_IMAGE, cluster.log).apply(NOWHERE);
-      // One who follows the changes of each part, and one who compares the ends of all.
+      // ACLs of a reader that follows the changes of each part.
       const followed = new Map<string, Acl>();
       for (const one of steps) {
         const from = cluster.log.length;

@@ -11,6 +11,7 @@ export {
   PERMISSION_CODES,
   type ResourceType,
   RESOURCE_TYPE_CODES,
+  SUPPORTED_OPERATIONS,
 } from "./acl.ts";
 export { auditText } from "./audit.ts";
 export {

@@ -55,7 +55,7 @@ const newTopic = (name: string) => ({ name, numPartitions: 1, replicationFactor:
 
 async function create(...names: string[]): Promise<Map<string, Uuid>> {
   const { topics } = await wire.ask("CreateTopics", 7, { topics: names.map(newTopic), timeoutMs: 5000 });
-  return new Map(topics.map(({ name, topicId = ZERO_UUID }) => [name, topicId]));
+  return new Map(topics.map(({ name, topicId }) => [name, topicId]));
 }
 
 describe("topics are created", () => {

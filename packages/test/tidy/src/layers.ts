@@ -179,6 +179,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/records",
       "@samsa/log",
       "@samsa/metadata",
+      "@samsa/security",
       "@samsa/quorum",
       "@samsa/storage",
       "@samsa/wire",
