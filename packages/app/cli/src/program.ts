@@ -188,7 +188,12 @@ function storageCommands(program: Command): void {
     .option("-N, --no-initial-controllers", "format without initial voters, to join an existing quorum")
     .option("-r, --release-version <version>", "release that sets the initial feature levels")
     .option("-f, --feature <name=level>", "initial level of a feature; may be repeated", collect, [])
-    .option("-S, --add-scram <credential>", "a SCRAM credential", collect)
+    .option(
+      "-S, --add-scram <credential>",
+      "credential of a user, for a cluster whose nodes log in with SCRAM: SCRAM-SHA-256=[name=admin,password=secret]; may be repeated",
+      collect,
+      [],
+    )
     .action(options => import("./commands/storage.ts").then(({ format }) => format(options)));
   storage
     .command("info")
