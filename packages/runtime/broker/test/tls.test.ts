@@ -80,6 +80,17 @@ describe("a listener with TLS", () => {
     await expect(described(broker, security)).rejects.toThrow();
   });
 
+  test.each([
+    ["Kafka's protocol in clear text", Buffer.from([0, 0, 0, 10, 0, 18, 0, 3, 0, 0, 0, 1, 255, 255])],
+    ["a web request", Buffer.from("GET / HTTP/1.1\r\n\r\n")],
+  ])("answers %s with an alert", async (_what, first) => {
+    const socket = connect(portOf(broker), "127.0.0.1");
+    socket.write(first);
+    const answer: Buffer[] = [];
+    for await (const bytes of socket) answer.push(bytes as Buffer);
+    expect(Buffer.concat(answer)).toEqual(Buffer.from([0x15, 3, 3, 0, 2, 2, 0x50]));
+  });
+
   test("serves others while some do not end their handshakes", async () => {
     const slow = Array.from({ length: 50 }, () => connect(portOf(broker), "127.0.0.1", () => undefined));
     expect(await described(broker, { tls: { ...trust, ...alice } })).toBe(0);

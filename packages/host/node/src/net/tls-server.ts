@@ -9,6 +9,11 @@ const HANDSHAKE_MS = 30_000;
 /** Most handshakes at a time; beyond it, the oldest is ended, since good clients need milliseconds. */
 const HANDSHAKES = 1000;
 
+/** Reasons of Node for a first frame that is not of TLS, to which it answers nothing. */
+const NO_TLS: readonly unknown[] = ["ERR_SSL_HTTP_REQUEST", "ERR_SSL_WRONG_VERSION_NUMBER"];
+/** Fatal alert of TLS 1.2, internal error, as Java answers in clear text: it tells clients that this port speaks TLS. */
+const ALERT = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x50);
+
 /** Events of a server that speaks TLS. */
 interface TlsServerEvents {
   /** Called with a connection after its handshake. */
@@ -57,8 +62,10 @@ export function tlsServer(options: TlsServerOptions, highWaterMark: number, even
       socket.destroy();
     } else events.accepted(socket);
   });
-  server.on("tlsClientError", (error, socket) => {
-    handshakes.delete(peerOf(socket));
+  server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
+    const peer = peerOf(socket);
+    if (NO_TLS.includes(error.code)) handshakes.get(peer)?.write(ALERT);
+    handshakes.delete(peer);
     events.refused(error, socket);
     socket.destroy();
   });
