@@ -15,10 +15,13 @@ export interface SecurityCheck {
   readonly run: (secured: SecuredBroker) => Promise<void>;
 }
 
-const TOPIC = "secured";
+/** Topic of all checks and cases, which `prepareSecured` creates. */
+export const SECURED_TOPIC = "secured";
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const ALICE = { mechanism: "PLAIN", username: "alice", password: "alice-secret" } as const;
 const BOB = { username: "bob", password: "bob-secret" } as const;
+/** Users of the mechanisms; `prepareSecured` creates the one of SCRAM. */
+export const SECURED_USERS = { plain: ALICE, scram: BOB } as const;
 const WAIT_MS = 10_000;
 const PAUSE_MS = 20;
 /** Longest time of a call that is to fail. */
@@ -38,9 +41,9 @@ async function works(secured: SecuredBroker, listener: SecuredListener, security
   await using client = clientOf(secured, listener, security);
   await using producer = client.producer({ value: string });
   const value = randomBytes(8).toString("hex");
-  await producer.send({ topic: TOPIC, value });
+  await producer.send({ topic: SECURED_TOPIC, value });
   await using consumer = client.consumer({ value: string, group: `group-${value}`, reset: "earliest" });
-  await consumer.subscribe([TOPIC]);
+  await consumer.subscribe([SECURED_TOPIC]);
   for await (const record of consumer.records({ signal: AbortSignal.timeout(WAIT_MS) })) {
     if (record.value === value) break;
   }
@@ -62,12 +65,12 @@ async function refusal(
       },
     );
   const listed = await ended(client.admin().topics.list());
-  const sent = await ended(client.producer({ maxBlockMs: FAILURE_MS }).send({ topic: TOPIC, value: "x" }));
+  const sent = await ended(client.producer({ maxBlockMs: FAILURE_MS }).send({ topic: SECURED_TOPIC, value: "x" }));
   const signal = AbortSignal.timeout(FAILURE_MS);
   const consumer = client.consumer();
-  consumer.assign([{ topic: TOPIC, partition: 0, offset: "beginning" }]);
+  consumer.assign([{ topic: SECURED_TOPIC, partition: 0, offset: "beginning" }]);
   const read = await ended(consumer.records({ signal }).next());
-  const joined = await ended(client.consumer({ group: "refused" }).subscribe([TOPIC]));
+  const joined = await ended(client.consumer({ group: "refused" }).subscribe([SECURED_TOPIC]));
   if (listed === undefined) throw new Error("the topics were listed");
   if (listed.retriable) return [listed.name, listed.message];
   equal(
@@ -100,10 +103,11 @@ function accepted(name: string, listener: SecuredListener, security: (secured: S
   return { name, run: (secured: SecuredBroker) => works(secured, listener, security(secured)) };
 }
 
-async function prepare(secured: SecuredBroker): Promise<void> {
+/** Creates the topic, and a user for each kind of SCRAM. */
+export async function prepareSecured(secured: SecuredBroker): Promise<void> {
   await using client = clientOf(secured, "CLEAR");
   const admin = client.admin();
-  (await admin.topics.create([{ name: TOPIC, partitions: 1, replicationFactor: 1 }])).orThrow();
+  (await admin.topics.create([{ name: SECURED_TOPIC, partitions: 1, replicationFactor: 1 }])).orThrow();
   for (const [mechanism, hash, length] of [
     ["SCRAM-SHA-256", "sha256", 32],
     ["SCRAM-SHA-512", "sha512", 64],
@@ -151,9 +155,9 @@ async function delegationToken(secured: SecuredBroker): Promise<void> {
 async function recordsOfSessions(secured: SecuredBroker, sasl: SaslOptions): Promise<void> {
   await using client = clientOf(secured, "SASL_CLEAR", { sasl });
   await using producer = client.producer({ value: string });
-  const { offset } = await producer.send({ topic: TOPIC, value: "first" });
+  const { offset } = await producer.send({ topic: SECURED_TOPIC, value: "first" });
   await using consumer = client.consumer({ value: string });
-  consumer.assign([{ topic: TOPIC, partition: 0, offset: offset + 1 }]);
+  consumer.assign([{ topic: SECURED_TOPIC, partition: 0, offset: offset + 1 }]);
   const seen: string[] = [];
   const sent: string[] = [];
   const stop = new AbortController();
@@ -166,7 +170,7 @@ async function recordsOfSessions(secured: SecuredBroker, sasl: SaslOptions): Pro
   const end = performance.now() + 2.5 * SESSION_MS;
   while (performance.now() < end) {
     const batch = Array.from({ length: 20 }, (_, i) => `${sasl.mechanism} ${sent.length + i}`);
-    await Promise.all(batch.map(value => producer.send({ topic: TOPIC, value })));
+    await Promise.all(batch.map(value => producer.send({ topic: SECURED_TOPIC, value })));
     sent.push(...batch);
     await new Promise(resolve => setTimeout(resolve, PAUSE_MS));
   }
@@ -238,7 +242,7 @@ const FAILED = "SASL_AUTHENTICATION_FAILED";
 
 /** Checks of security, in order: the first creates the topic and the users of all. */
 export const SECURITY_CHECKS: readonly SecurityCheck[] = [
-  { name: "a topic and users", run: prepare },
+  { name: "a topic and users", run: prepareSecured },
   accepted("TLS", "TLS", secured => ({ ssl: tls(secured) })),
   accepted("TLS with a certificate of the client", "MUTUAL", secured => ({
     ssl: { ...tls(secured), ...secured.authority.issue({ name: "carol" }) },
