@@ -2,26 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type SecuredBroker, type SecuredListener } from "./secured-broker.ts";
+import type { SecuredCase } from "../walks/secured-case.ts";
 import { SECURED_TOPIC, SECURED_USERS } from "./security-checks.ts";
-
-/** A way of connecting. Names of files, users and passwords are absent where the client has none. */
-export interface SecuredCase {
-  readonly name: string;
-  readonly server: string;
-  readonly topic: string;
-  readonly tls: boolean;
-  /** File with the certificate of the trusted authority, PEM. */
-  readonly ca?: string;
-  /** Files with the certificate of the client and its key, PEM, and one with both. */
-  readonly cert?: string;
-  readonly key?: string;
-  readonly keystore?: string;
-  readonly mechanism?: string;
-  readonly username?: string;
-  readonly password?: string;
-  /** What the broker, or the client, refuses; absent if a record can be sent and read. */
-  readonly refused?: "credentials" | "tls";
-}
 
 const MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] as const;
 

@@ -15,8 +15,9 @@ import {
   TOOLS_VERSION,
 } from "../processes/runtimes.ts";
 import { SecuredBroker } from "../samsa-client/secured-broker.ts";
-import { javaProperties, type SecuredCase, securedCases } from "../samsa-client/secured-cases.ts";
+import { javaProperties, securedCases } from "../samsa-client/secured-cases.ts";
 import { prepareSecured } from "../samsa-client/security-checks.ts";
+import type { SecuredCase } from "../walks/secured-case.ts";
 import { runCheck } from "./kafka-tools.ts";
 import { type Check, oneLine, type Trial, type Verdict } from "./scoreboard.ts";
 import { TOOLS, type ToolCheck } from "./tool-check.ts";

@@ -1,10 +1,10 @@
-/** Ways of connecting with KafkaJS; its argument is a file of cases (`../samsa-client/secured-cases.ts`). */
+/** Ways of connecting with KafkaJS; its argument is a file of cases (`./secured-case.ts`). */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { ConnectionOptions } from "node:tls";
 import kafkajs, { type SASLOptions } from "kafkajs";
-import type { SecuredCase } from "../samsa-client/secured-cases.ts";
+import type { SecuredCase } from "./secured-case.ts";
 import { check, refused, tellVersion } from "./walk.ts";
 
 const { Kafka, logLevel } = kafkajs;
