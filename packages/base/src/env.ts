@@ -153,6 +153,8 @@ export interface Connection {
   readonly remoteHost: string;
   readonly remotePort: number;
   readonly localPort: number;
+  /** Certificate of the peer in DER, if it has shown one and a trusted authority has issued it. */
+  readonly peerCertificate?: Uint8Array | undefined;
   /**
    * Queues all chunks as a gathered write. False asks the caller to wait for `onDrain`. Calls `sent` when the memory of
    * the chunks may be reused; never if the connection is lost first.
@@ -176,6 +178,11 @@ export interface Listener {
   readonly port: number;
   /** Stops accepting; open connections stay open. */
   close(): Promise<void>;
+  /**
+   * Replaces the certificates and keys of a listener that speaks TLS, for later connections. Throws `TlsError` if they
+   * cannot be used, and keeps the old ones then.
+   */
+  readonly secure?: (tls: TlsServerOptions) => void;
 }
 
 /** Options of an outgoing connection. */
@@ -190,6 +197,8 @@ export interface ConnectOptions {
 export interface ListenOptions {
   /** Connections that may wait to be accepted; 511 by default. */
   readonly backlog?: number | undefined;
+  /** Speaks TLS; clear text by default. A connection is there once its handshake has ended. */
+  readonly tls?: TlsServerOptions | undefined;
 }
 
 /** TCP, TLS and name resolution. */
@@ -235,6 +244,13 @@ export type TlsSource = string | Uint8Array | { readonly file: string };
 /** Versions of TLS that may be spoken. */
 export type TlsProtocol = "TLSv1.2" | "TLSv1.3";
 
+/** Store of certificates as Java's keytool makes it. */
+export interface TlsStore {
+  readonly source: TlsSource;
+  readonly type: "PKCS12" | "JKS";
+  readonly password?: string | undefined;
+}
+
 /** Options of TLS that clients and listeners have in common (`SslConfigs`). */
 export interface TlsOptions {
   /** Certificates of trusted authorities, PEM; those that the host trusts by default (`ssl.truststore.certificates`). */
@@ -243,8 +259,12 @@ export interface TlsOptions {
   readonly cert?: TlsSource | undefined;
   /** Private key of `cert`, PEM (`ssl.keystore.key`). */
   readonly key?: TlsSource | undefined;
-  /** PKCS12 store with the own certificate and its key, instead of `cert` and `key` (`ssl.keystore.location`). */
+  /** Java's stores of trusted certificates, instead of `ca` (`ssl.truststore.location`). */
+  readonly trustStore?: TlsStore | undefined;
+  /** Store with the own certificate and its key, instead of `cert` and `key` (`ssl.keystore.location`). */
   readonly store?: TlsSource | undefined;
+  /** Format of `store`; PKCS12 by default (`ssl.keystore.type`). */
+  readonly storeType?: TlsStore["type"] | undefined;
   /** Passphrase of `key` or of `store` (`ssl.key.password`, `ssl.keystore.password`). */
   readonly passphrase?: string | undefined;
   /** `ssl.enabled.protocols`; TLSv1.2 and TLSv1.3 by default. */
@@ -259,6 +279,15 @@ export interface TlsClientOptions extends TlsOptions {
   readonly serverName?: string | undefined;
   /** Checks that name (`ssl.endpoint.identification.algorithm` is `https`); true by default. */
   readonly verifyHostName?: boolean | undefined;
+}
+
+/** Options of TLS of a listener; it needs an own certificate. */
+export interface TlsServerOptions extends TlsOptions {
+  /**
+   * Certificates of clients (`ssl.client.auth`): not wanted, wanted from those that have one, or demanded. A certificate
+   * that no trusted authority has issued is refused in any case. "none" by default.
+   */
+  readonly clientAuth?: "none" | "requested" | "required" | undefined;
 }
 
 /** Reason why there is no secure connection. */

@@ -86,6 +86,8 @@ export {
   type Timer,
   type Timers,
   type TlsClientOptions,
+  type TlsServerOptions,
+  type TlsStore,
   TlsError,
   type TlsFault,
   type TlsOptions,

@@ -76,6 +76,39 @@ function quotaCommands(program: Command): void {
     .action((entity, keys, options) => commands().then(({ remove }) => remove(entity, keys, options)));
 }
 
+function aclCommands(program: Command): void {
+  const acl = program.command("acl").description("add, remove and list access control lists");
+  const commands = () => import("./commands/clients/acl.ts");
+  const about = (command: Command): Command =>
+    asking(command)
+      .option("-t, --topic <name>", "a topic; * is every topic; may be repeated", collect, [])
+      .option("-g, --group <id>", "a group; may be repeated", collect, [])
+      .option("--transactional-id <id>", "a transactional id; may be repeated", collect, [])
+      .option("--user <name>", "a user, for create-tokens and describe-tokens; may be repeated", collect, [])
+      .option("--cluster", "the cluster")
+      .option("--prefixed", "the names are prefixes of names")
+      .option("--operation <name>", "an operation, as read or describe-configs, or all; may be repeated", collect, [])
+      .option("--host <address>", "address of clients, or a range of addresses as in 10.0.0.0/8");
+  const found = (command: Command): Command =>
+    about(command)
+      .option("--principal <name>", "a user, or type and name as in User:ann; may be repeated", collect, [])
+      .addOption(new Option("--permission <what>", "only those that").choices(["allow", "deny"]));
+  about(acl.command("add"))
+    .description("allow or deny operations on resources")
+    .option("--allow <name>", "a user who is allowed; * is everyone; may be repeated", collect, [])
+    .option("--deny <name>", "a user who is denied, whatever others allow; may be repeated", collect, [])
+    .option("--producer", "what a producer needs: write, describe and create on the topics, and the transactional ids")
+    .option("--consumer", "what a consumer needs: read and describe on the topics, read on the groups")
+    .action(options => commands().then(({ add }) => add(options)));
+  found(acl.command("list"))
+    .description("show the ACLs that apply to resources; without resources, all")
+    .option("--exact", "only those on exactly these names")
+    .action(options => commands().then(({ list }) => list(options)));
+  found(acl.command("remove"))
+    .description("remove the ACLs with all that the options name")
+    .action(options => commands().then(({ remove }) => remove(options)));
+}
+
 function contextCommands(program: Command): void {
   const context = program
     .command("context")
@@ -155,7 +188,12 @@ function storageCommands(program: Command): void {
     .option("-N, --no-initial-controllers", "format without initial voters, to join an existing quorum")
     .option("-r, --release-version <version>", "release that sets the initial feature levels")
     .option("-f, --feature <name=level>", "initial level of a feature; may be repeated", collect, [])
-    .option("-S, --add-scram <credential>", "a SCRAM credential", collect)
+    .option(
+      "-S, --add-scram <credential>",
+      "credential of a user, for a cluster whose nodes log in with SCRAM: SCRAM-SHA-256=[name=admin,password=secret]; may be repeated",
+      collect,
+      [],
+    )
     .action(options => import("./commands/storage.ts").then(({ format }) => format(options)));
   storage
     .command("info")
@@ -199,6 +237,7 @@ export function program(): Command {
   benchCommands(samsa);
   configCommands(samsa);
   quotaCommands(samsa);
+  aclCommands(samsa);
   groupCommands(samsa);
   shareCommands(samsa);
   transactionCommands(samsa);

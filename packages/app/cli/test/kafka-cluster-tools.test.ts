@@ -172,9 +172,15 @@ describe("kafka-storage", () => {
     expect([formatted.code, formatted.out]).toEqual([0, expect.stringContaining("Formatting metadata directory ")]);
     const { code, out } = await info();
     expect([code, out]).toEqual([0, expect.stringContaining(`cluster.id=${id.trim()}`)]);
-    const scram = ["--add-scram", "SCRAM-SHA-256=[name=a,password=b]"];
-    const refused = await run("kafka-storage", "format", "--config", config, "--cluster-id", id.trim(), ...scram);
-    expect([refused.code, refused.err]).toEqual([1, "--add-scram: SCRAM credentials are not available\n"]);
+    const again = (...more: readonly string[]): Promise<Ended> =>
+      run("kafka-storage", "format", "--config", config, "--cluster-id", id.trim(), ...more);
+    const refused = await again("--add-scram", "SCRAM-SHA-256=[name=a]");
+    expect([refused.code, refused.err]).toEqual([
+      1,
+      "You must supply one of 'password' or 'saltedpassword' to add-scram\n",
+    ]);
+    const passed = await again("--ignore-formatted", "--add-scram", "SCRAM-SHA-256=[name=a,password=b]");
+    expect([passed.code, passed.out]).toEqual([0, "All of the log directories are already formatted.\n"]);
   });
 
   test("says what is wrong with a feature", async () => {

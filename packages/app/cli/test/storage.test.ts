@@ -139,12 +139,39 @@ describe("samsa storage format", () => {
     expect(existsSync(join(root, "a/__cluster_metadata-0"))).toBe(false);
   });
 
+  test("begins a cluster whose nodes log in with SCRAM", async () => {
+    const login = `org.apache.kafka.common.security.scram.ScramLoginModule required username="admin" password="secret";`;
+    const file = properties(
+      ["a"],
+      [
+        "controller.quorum.bootstrap.servers=127.0.0.1:9093",
+        "listener.security.protocol.map=PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+        "inter.broker.listener.name=PLAINTEXT",
+        "sasl.enabled.mechanisms=SCRAM-SHA-256",
+        "sasl.mechanism.inter.broker.protocol=SCRAM-SHA-256",
+        "sasl.mechanism.controller.protocol=SCRAM-SHA-256",
+        ...["plaintext", "controller"].map(name => `listener.name.${name}.scram-sha-256.sasl.jaas.config=${login}`),
+      ],
+    );
+    expect(format(file, "-s", "--add-scram", "SCRAM-SHA-256=[name=admin,password=secret]").status).toBe(0);
+    const { server } = await start(file);
+    const client = join(root, "client.properties");
+    const ask = (password: string) => {
+      const lines = ["security.protocol=SASL_PLAINTEXT", "sasl.mechanism=SCRAM-SHA-256"];
+      writeFileSync(client, [...lines, `sasl.jaas.config=${login.replace("secret", password)}`].join("\n"));
+      const all = ["topic", "list", "--bootstrap-server", server, "--command-config", client];
+      return spawnSync(process.execPath, [MAIN, ...all], { encoding: "utf8", cwd: root, timeout: 300_000 });
+    };
+    expect(ask("secret")).toMatchObject({ status: 0, stderr: "" });
+    expect(ask("wrong")).toMatchObject({ status: 1, stderr: expect.stringContaining("invalid credentials") });
+  });
+
   test("refuses in one sentence what cannot be, and makes nothing", () => {
     const file = properties(["a"]);
     expect(refusal(file)).toContain("you must specify one of the following: --standalone");
     expect(refusal(file, "-s", "-N")).toContain("exclude one another");
     expect(refusal(file, "-I", "1@localhost")).toContain("id@host:port:directory");
-    expect(refusal(file, "-s", "-S", "SCRAM-SHA-256=[name=a,password=b]")).toContain("SCRAM");
+    expect(refusal(file, "-s", "-S", "SCRAM-SHA-256=[name=a]")).toContain("You must supply one of 'password'");
     expect(refusal(join(root, "nowhere.properties"), "-s")).toContain("nowhere.properties");
     expect(storage("format", "-c", file, "-s").status).toBe(1);
     expect(storage("format", "-t", "a b", "-c", file, "-s").stderr).toContain('"a b" is not a cluster id');

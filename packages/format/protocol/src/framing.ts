@@ -13,7 +13,7 @@ const TRUST_FACTOR = 8;
  * `buffers`, and the caller may give them back.
  */
 export class FrameSplitter {
-  private readonly maxSize: number;
+  private maxSize: number;
   private readonly buffers: BufferPool;
   private readonly trust: number;
   /** Bytes of the unfinished frame, its size prefix included. */
@@ -24,6 +24,11 @@ export class FrameSplitter {
     this.maxSize = maxSize;
     this.buffers = buffers;
     this.trust = trust;
+  }
+
+  /** Sets the limit for frames from here on. */
+  set limit(maxSize: number) {
+    this.maxSize = maxSize;
   }
 
   /** Number of bytes of the unfinished frame. */

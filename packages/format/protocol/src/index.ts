@@ -58,6 +58,13 @@ export { GROUP_RECORDS, REMOTE_LOG_RECORDS, SHARE_RECORDS, TRANSACTION_RECORDS }
 export { transactionLogKey, transactionLogValue } from "./internal-records/transaction-log.ts";
 export type { AnyMessage } from "./codec/message.ts";
 export { type AddPartitionsToTxnRequest } from "./messages/add-partitions-to-txn.ts";
+export type {
+  AlterUserScramCredentialsRequest,
+  AlterUserScramCredentialsResponse,
+} from "./messages/alter-user-scram-credentials.ts";
+export type { CreateAclsRequest, CreateAclsResponse } from "./messages/create-acls.ts";
+export type { DeleteAclsRequest, DeleteAclsResponse } from "./messages/delete-acls.ts";
+export type { DescribeAclsRequest, DescribeAclsResponse } from "./messages/describe-acls.ts";
 export type { AllocateProducerIdsRequest, AllocateProducerIdsResponse } from "./messages/allocate-producer-ids.ts";
 export { type AlterClientQuotasRequest, type AlterClientQuotasResponse } from "./messages/alter-client-quotas.ts";
 export { alterConfigsRequest, type AlterConfigsRequest, type AlterConfigsResponse } from "./messages/alter-configs.ts";

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as https from "node:https";
@@ -8,6 +8,7 @@ import { concat, ignored, type Logger, NetworkError, type TlsClientOptions, TlsE
 import { Authority } from "@samsa/certificates";
 import { nodeEnv } from "@samsa/node";
 import { afterEach, expect, test } from "vitest";
+import { JAVA_STORES } from "./java-stores.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const env = nodeEnv({ logger: silent, network: { highWaterMark: 64 * 1024, lingerMs: 50 } });
@@ -29,7 +30,7 @@ async function echo(options: tls.TlsOptions = {}): Promise<number> {
   return listening(server);
 }
 
-async function listening(server: ReturnType<typeof createServer>): Promise<number> {
+async function listening(server: net.Server): Promise<number> {
   await new Promise<void>(resolve => server.listen(0, host, resolve));
   ends.push(() => server.close());
   return (server.address() as { port: number }).port;
@@ -137,15 +138,15 @@ test("options that cannot be used are refused before a connection is made", asyn
 });
 
 test("a server that does not speak TLS is told from one that cannot be reached", async () => {
-  const talker = await listening(createServer(socket => void socket.end("220 hello, this is no TLS at all\r\n")));
+  const talker = await listening(net.createServer(socket => void socket.end("220 hello, this is no TLS at all\r\n")));
   expect(await faultOf(talker, {})).toBe("NOT_TLS");
-  const closer = await listening(createServer(socket => void socket.once("data", () => socket.destroy())));
+  const closer = await listening(net.createServer(socket => void socket.once("data", () => socket.destroy())));
   expect(await faultOf(closer, {})).toBe("CLOSED");
   const refused = await exchange(1, {});
   expect(refused).toBeInstanceOf(NetworkError);
   expect(refused).toMatchObject({ name: "NetworkError", code: "ECONNREFUSED" });
   const silentPort = await listening(
-    createServer(socket => void socket.on("error", ignored("the client ends connections as it likes"))),
+    net.createServer(socket => void socket.on("error", ignored("the client ends connections as it likes"))),
   );
   const late = env.network.connect(host, silentPort, { timeoutMs: 100, tls: {} }, () => {
     throw new Error("there is no connection");
@@ -177,5 +178,69 @@ test("web requests have a body, a status, a limit and trust", async () => {
   ).rejects.toMatchObject({ code: "ETIMEDOUT" });
   await expect(env.http.request({ ...request, url: `http://${host}:1/` })).rejects.toMatchObject({
     code: "ECONNREFUSED",
+  });
+});
+
+test("a listener ends the oldest of too many handshakes, and no connection that is secure", async () => {
+  let served = 0;
+  const listener = await env.network.listen(
+    host,
+    0,
+    connection => ({
+      onData: chunk => {
+        served++;
+        connection.write([chunk.slice()]);
+      },
+      onDrain() {},
+      onClose() {},
+    }),
+    { tls: own },
+  );
+  const mute = (): Promise<net.Socket> =>
+    new Promise(resolve => {
+      const socket = net.connect(listener.port, host, () => resolve(socket));
+      socket.on("error", ignored("the listener ends it"));
+    });
+  const secure = tls.connect({
+    port: listener.port,
+    host,
+    ca: own.cert,
+    checkServerIdentity: () => undefined,
+    rejectUnauthorized: false,
+  });
+  const answers: string[] = [];
+  secure.on("data", (chunk: Buffer) => answers.push(chunk.toString()));
+  await new Promise<void>(resolve => secure.once("secureConnect", resolve));
+  const first = await mute();
+  const ended = new Promise<void>(resolve => first.once("close", () => resolve()));
+  const others: net.Socket[] = [];
+  for (let i = 0; i < 1000; i++) others.push(await mute());
+  await ended;
+  secure.write("still here");
+  await expect.poll(() => answers.join("")).toBe("still here");
+  expect(served).toBe(1);
+  for (const socket of [secure, ...others]) socket.destroy();
+  await listener.close();
+});
+
+test.each(["JKS", "PKCS12"] as const)("Java's stores are read: a key of JKS, trust of %s", async type => {
+  const bytes = (base64: string): Uint8Array => Buffer.from(base64, "base64");
+  const source = bytes(type === "JKS" ? JAVA_STORES.trustJks : JAVA_STORES.trustPkcs12);
+  const store = { store: bytes(JAVA_STORES.key), storeType: "JKS", passphrase: "changeit" } as const;
+  const listener = await env.network.listen(
+    host,
+    0,
+    connection => ({ onData: chunk => void connection.write([chunk.slice()]), onDrain() {}, onClose() {} }),
+    { tls: store },
+  );
+  ends.push(() => void listener.close());
+  const { port } = listener;
+  expect(await exchange(port, { trustStore: { source, type, password: "changeit" } })).toEqual(utf8("abc"));
+  expect(await exchange(port, { ca: authority.cert })).toMatchObject({ fault: "UNTRUSTED" });
+  const wrong = await exchange(port, { trustStore: { source, type, password: "wrong" } });
+  expect(wrong).toMatchObject({ fault: "INVALID_OPTIONS" });
+  const keyed = { tls: { ...store, passphrase: "wrong" } };
+  await expect(env.network.listen(host, 0, () => expect.unreachable(), keyed)).rejects.toMatchObject({
+    fault: "INVALID_OPTIONS",
   });
 });

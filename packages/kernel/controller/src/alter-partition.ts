@@ -8,7 +8,7 @@ import {
   type MetadataRecord,
   type PartitionChangeRecord,
 } from "@samsa/protocol";
-import type { Decision, DecisionContext } from "./decision.ts";
+import type { Decision, DecisionContext } from "./decision/decision.ts";
 import { electionOf } from "./leadership.ts";
 import { partitionChange, RECOVERED, RECOVERING, UNCHANGED_LEADER } from "./partition-change.ts";
 

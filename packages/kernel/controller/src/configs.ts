@@ -7,7 +7,14 @@ import {
   type MetadataRecord,
   metadataRecord,
 } from "@samsa/protocol";
-import { type Decision, type DecisionContext, duplicates, isRefusal, type Refusal, refusal } from "./decision.ts";
+import {
+  type Decision,
+  type DecisionContext,
+  duplicates,
+  isRefusal,
+  type Refusal,
+  refusal,
+} from "./decision/decision.ts";
 import { topicNameFault } from "./topic-names.ts";
 
 export const SET = 0;

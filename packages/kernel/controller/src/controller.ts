@@ -2,10 +2,10 @@ import { type BrokerEpoch, type BrokerId, invariant, type Offset } from "@samsa/
 import { MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import { alterPartition } from "./alter-partition.ts";
-import { BrokerPartitions } from "./broker-partitions.ts";
-import { BrokerSessions } from "./broker-sessions.ts";
+import { BrokerPartitions } from "./decision/broker-partitions.ts";
+import { BrokerSessions } from "./decision/broker-sessions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
-import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision.ts";
+import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision/decision.ts";
 import { assignReplicasToDirs } from "./directories.ts";
 import { activationRecords, updateFeatures } from "./features.ts";
 import { brokerHeartbeat } from "./heartbeat.ts";
@@ -19,6 +19,8 @@ import {
 import { type PeriodicDecision, PeriodicTasks } from "./periodic.ts";
 import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
+import { createAcls, deleteAcls } from "./security/acls.ts";
+import { alterUserScramCredentials } from "./security/scram.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
 
 /** Decision functions by API. */
@@ -40,6 +42,9 @@ const DECIDERS = {
   AllocateProducerIds: allocateProducerIds,
   AssignReplicasToDirs: assignReplicasToDirs,
   UpdateFeatures: updateFeatures,
+  CreateAcls: createAcls,
+  DeleteAcls: deleteAcls,
+  AlterUserScramCredentials: alterUserScramCredentials,
 } as const;
 
 type Deciders = typeof DECIDERS;

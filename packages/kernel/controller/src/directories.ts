@@ -7,7 +7,7 @@ import {
   type ErrorName,
   type MetadataRecord,
 } from "@samsa/protocol";
-import type { Decision, DecisionContext } from "./decision.ts";
+import type { Decision, DecisionContext } from "./decision/decision.ts";
 import { withoutBroker } from "./leadership.ts";
 import { partitionChange } from "./partition-change.ts";
 import { isOnline } from "./placement.ts";

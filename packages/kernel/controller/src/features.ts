@@ -22,7 +22,7 @@ import {
   type FeatureRange,
   type Refusal,
   refusal,
-} from "./decision.ts";
+} from "./decision/decision.ts";
 
 /** Levels of `metadata.version` that changed the records: a downgrade below one of them would lose metadata. */
 const FORMAT_CHANGES: readonly number[] = [7, 8, 11, 13, 14, 15, 17, 23, 30, 32, 33];

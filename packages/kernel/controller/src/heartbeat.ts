@@ -14,7 +14,7 @@ import {
   type MetadataRecord,
   metadataRecord,
 } from "@samsa/protocol";
-import type { Decision, DecisionContext } from "./decision.ts";
+import type { Decision, DecisionContext } from "./decision/decision.ts";
 import { partitionAt, returnedBroker, withoutBroker } from "./leadership.ts";
 
 /** State of a broker (`BrokerControlState`). */

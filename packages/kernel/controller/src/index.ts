@@ -1,6 +1,6 @@
 export { bootstrapFault, bootstrapRecords, type BootstrapOptions, kraftRefusal, kraftUpgrade } from "./features.ts";
 export { Controller, type ControllerRequests } from "./controller.ts";
-export type { ControllerSettings, Decision, Draw, FeatureRange, ReplicationRules } from "./decision.ts";
+export type { ControllerSettings, Decision, Draw, FeatureRange, ReplicationRules } from "./decision/decision.ts";
 export {
   type ConfigAlteration,
   type ConfigFault,
@@ -9,7 +9,7 @@ export {
   type PolicyRequest,
   type PolicyVerdict,
   type TopicCreation,
-} from "./rules.ts";
+} from "./decision/rules.ts";
 export type { PeriodicDecision } from "./periodic.ts";
 export { listPartitionReassignments } from "./reassignments.ts";
 export { placeReplicas } from "./placement.ts";

@@ -1,8 +1,8 @@
 import { type BrokerId, invariant } from "@samsa/base";
 import { ELR_FEATURE, type MetadataImage, type PartitionImage, type TopicImage } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
-import type { Place } from "./broker-partitions.ts";
-import type { DecisionContext } from "./decision.ts";
+import type { Place } from "./decision/broker-partitions.ts";
+import type { DecisionContext } from "./decision/decision.ts";
 import { partitionChange, type PartitionTarget, without } from "./partition-change.ts";
 import { isActive } from "./placement.ts";
 

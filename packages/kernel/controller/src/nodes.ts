@@ -23,7 +23,7 @@ import {
   type UnregisterControllerRequest,
   type UnregisterControllerResponse,
 } from "@samsa/protocol";
-import { type Decision, type DecisionContext, type Refusal, refusal } from "./decision.ts";
+import { type Decision, type DecisionContext, type Refusal, refusal } from "./decision/decision.ts";
 import { crashedBroker, forgottenBroker, withoutBroker } from "./leadership.ts";
 
 const PRODUCER_ID_BLOCK = 1000;

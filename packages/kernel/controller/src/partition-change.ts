@@ -9,7 +9,7 @@ import {
   type TopicImage,
 } from "@samsa/metadata";
 import { type MetadataRecord, metadataRecord, type PartitionChangeRecord } from "@samsa/protocol";
-import type { DecisionContext } from "./decision.ts";
+import type { DecisionContext } from "./decision/decision.ts";
 import { directoryOf, isActive, isOnline } from "./placement.ts";
 
 /** Wanted state of a partition; unset fields stay. */

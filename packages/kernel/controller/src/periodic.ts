@@ -1,11 +1,11 @@
 import type { BrokerId } from "@samsa/base";
 import type { MetadataImage } from "@samsa/metadata";
 import { type MetadataRecord, metadataRecord } from "@samsa/protocol";
-import type { ControllerSettings, Decision, DecisionContext } from "./decision.ts";
+import type { ControllerSettings, Decision, DecisionContext } from "./decision/decision.ts";
 import { fencedBroker } from "./heartbeat.ts";
 import { electionOf, partitionAt } from "./leadership.ts";
 import { partitionChange } from "./partition-change.ts";
-import type { Place } from "./broker-partitions.ts";
+import type { Place } from "./decision/broker-partitions.ts";
 
 /** Decision that no request asks for. The name is that of Kafka's `PeriodicTask`. */
 export interface PeriodicDecision extends Decision<undefined> {

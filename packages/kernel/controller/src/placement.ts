@@ -1,6 +1,6 @@
 import { type BrokerId, LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import type { BrokerImage, MetadataImage, PartitionImage } from "@samsa/metadata";
-import { type Draw, type Refusal, refusal } from "./decision.ts";
+import { type Draw, type Refusal, refusal } from "./decision/decision.ts";
 
 /** True if the broker may become a leader: registered, unfenced, not in controlled shutdown. */
 export function isActive(image: MetadataImage, brokerId: BrokerId): boolean {

@@ -6,7 +6,7 @@ import {
   type MetadataRecord,
   metadataRecord,
 } from "@samsa/protocol";
-import { type Decision, type DecisionContext, isRefusal, type Refusal, refusal } from "./decision.ts";
+import { type Decision, type DecisionContext, isRefusal, type Refusal, refusal } from "./decision/decision.ts";
 
 type Entry = AlterClientQuotasRequest["entries"][number];
 

@@ -9,7 +9,7 @@ import {
   type ListPartitionReassignmentsResponse,
   type MetadataRecord,
 } from "@samsa/protocol";
-import { type Decision, type DecisionContext, isRefusal, type Refusal, refusal } from "./decision.ts";
+import { type Decision, type DecisionContext, isRefusal, type Refusal, refusal } from "./decision/decision.ts";
 import { partitionChange, type PartitionTarget, without } from "./partition-change.ts";
 import { assignmentFault } from "./placement.ts";
 

@@ -19,13 +19,20 @@ import {
   metadataRecord,
 } from "@samsa/protocol";
 import { changeConfigs, SET } from "./configs.ts";
-import { type Decision, type DecisionContext, duplicates, isRefusal, type Refusal, refusal } from "./decision.ts";
-import type { TopicCreation } from "./rules.ts";
+import {
+  type Decision,
+  type DecisionContext,
+  duplicates,
+  isRefusal,
+  MAX_RECORDS,
+  type Refusal,
+  refusal,
+} from "./decision/decision.ts";
+import type { TopicCreation } from "./decision/rules.ts";
 import { assignmentFault, newPartition, placeReplicas } from "./placement.ts";
 import { topicNameFault } from "./topic-names.ts";
 
 const METADATA_TOPIC = "__cluster_metadata";
-const MOST_PARTITIONS = 10_000;
 
 type NewTopic = CreateTopicsRequest["topics"][number];
 type NewPartitions = CreatePartitionsRequest["topics"][number];
@@ -47,7 +54,7 @@ export function createTopics(context: DecisionContext, request: CreateTopicsRequ
   for (const name of new Set(request.topics.map(t => t.name))) {
     const topic = request.topics.find(t => t.name === name) as NewTopic;
     const refused =
-      total > MOST_PARTITIONS
+      total > MAX_RECORDS
         ? refusal("POLICY_VIOLATION", "Excessively large number of partitions per request.")
         : newNameFault(image, name, twice);
     const made = refused ?? createTopic(context, topic);
@@ -225,7 +232,7 @@ export function deleteTopics(
   const responses: Deleted[] = [];
   const told = new Set<string>();
   for (const { name, topicId } of wanted) {
-    const twice = name === null ? topicId !== ZERO_UUID && ids.has(topicId) : names.has(name);
+    const twice = name === null ? topicId !== ZERO_UUID && ids.has(topicId) : topicId === ZERO_UUID && names.has(name);
     const key = name ?? topicId;
     if (twice && told.has(key)) continue;
     told.add(key);
@@ -280,7 +287,7 @@ export function createPartitions(
   const results: { name: string; errorCode: number; errorMessage: string | null }[] = [];
   for (const name of new Set(request.topics.map(t => t.name))) {
     const topic = request.topics.find(t => t.name === name) as NewPartitions;
-    const room = MOST_PARTITIONS - records.length;
+    const room = MAX_RECORDS - records.length;
     const made = twice.has(name)
       ? refusal("INVALID_REQUEST", "Duplicate topic name.")
       : addPartitions(context, topic, room);
@@ -310,7 +317,6 @@ function addPartitions(
       `The topic ${wanted.name} currently has ${has} partition(s); ${wanted.count} would not be an increase.`,
     );
   }
-  // Limit of records in one decision of Kafka's controller (QuorumController.MAX_RECORDS_PER_USER_OP).
   if (additional > room) return refusal("POLICY_VIOLATION", "Unable to perform excessively large batch operation.");
   if (wanted.assignments !== null && wanted.assignments.length !== additional) {
     return refusal(

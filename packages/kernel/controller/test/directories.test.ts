@@ -13,6 +13,7 @@ import {
   metadataRecord,
 } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
+import { HASHES } from "./hashes.ts";
 
 const FEATURES = new Map([["metadata.version", { min: 7, max: 33 }]]);
 const ELR = "eligible.leader.replicas.version";
@@ -33,6 +34,7 @@ const SETTINGS: ControllerSettings = {
   uncleanElectionIntervalMs: 300_000,
   maxIdleIntervalMs: 0,
   kraftVersion: () => 1,
+  hashes: HASHES,
   replication: () => ({ uncleanLeaderElection: false, minInsyncReplicas: 2 }),
   describeTopic: () => [],
 };

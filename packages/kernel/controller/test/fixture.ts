@@ -16,6 +16,7 @@ import {
   type MetadataRecord,
 } from "@samsa/protocol";
 import { expect } from "vitest";
+import { HASHES } from "./hashes.ts";
 
 export const FEATURES = new Map([
   ["metadata.version", { min: 7, max: 33 }],
@@ -45,6 +46,7 @@ export const settings: ControllerSettings = {
   uncleanElectionIntervalMs: 300_000,
   maxIdleIntervalMs: 0,
   kraftVersion: () => 1,
+  hashes: HASHES,
   replication: (image, topic) => {
     const configs = configsOf(image, RESOURCE_TYPE.topic, topic);
     return {

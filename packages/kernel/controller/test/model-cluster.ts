@@ -23,7 +23,7 @@ import {
   type MetadataRecord,
 } from "@samsa/protocol";
 import { expect } from "vitest";
-import { BrokerPartitions } from "../src/broker-partitions.ts";
+import { BrokerPartitions } from "../src/decision/broker-partitions.ts";
 import { FEATURES, id, settings } from "./fixture.ts";
 
 export const TIMEOUT = settings.sessionTimeoutMs;

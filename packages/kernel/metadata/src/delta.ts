@@ -22,6 +22,8 @@ export interface MetadataChanges {
   readonly changedConfigs: ReadonlySet<string>;
   /** Ids of brokers that were registered, changed or unregistered. */
   readonly changedBrokers: ReadonlySet<BrokerId>;
+  /** Ids of ACLs that were created or deleted. */
+  readonly changedAcls: ReadonlySet<Uuid>;
 }
 
 /** Changes from the empty image to `image`. */
@@ -32,6 +34,7 @@ export function changesOf(image: MetadataImage): MetadataChanges {
     deletedTopics: new Map(),
     changedConfigs: new Set(image.configs.keys()),
     changedBrokers: new Set(image.brokers.keys()),
+    changedAcls: new Set(image.acls.keys()),
   };
 }
 
@@ -46,6 +49,7 @@ export function changesBetween(base: MetadataImage, image: MetadataImage): Metad
     ),
     changedConfigs: new Set([...base.configs.keys(), ...whole.changedConfigs]),
     changedBrokers: new Set([...base.brokers.keys(), ...whole.changedBrokers]),
+    changedAcls: new Set([...base.acls.keys(), ...whole.changedAcls]),
   };
 }
 
@@ -78,6 +82,10 @@ export class MetadataDelta implements MetadataChanges {
 
   get changedBrokers(): MetadataChanges["changedBrokers"] {
     return this.#edits.changedBrokers;
+  }
+
+  get changedAcls(): MetadataChanges["changedAcls"] {
+    return this.#edits.changedAcls;
   }
 
   /** True if no record was replayed. */

@@ -1,6 +1,7 @@
 export { changesBetween, changesOf, type MetadataChanges, MetadataDelta } from "./delta.ts";
 export { MetadataError } from "./image/edits.ts";
 export {
+  aclKey,
   type BrokerImage,
   collisionName,
   type ConfigImage,
@@ -14,6 +15,7 @@ export {
   type QuotaEntity,
   type QuotaImage,
   quotaKey,
+  scramKey,
   replicaDirectory,
   RESOURCE_TYPE,
   type TopicImage,

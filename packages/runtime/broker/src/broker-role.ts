@@ -1,4 +1,4 @@
-import { type BrokerId, type BufferPool, entryAt } from "@samsa/base";
+import { type BrokerId, type BufferPool, ConfigError, entryAt, TlsError } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
 import { Apis, Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
@@ -26,7 +26,7 @@ import { BrokerPeers } from "./peers/broker-peers.ts";
 import type { MetadataPublisher } from "./metadata/publisher.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
 import { announced } from "./request/api-row.ts";
-import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
+import type { Authorizer } from "@samsa/security";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
 import { InterceptedRequests, type Interceptor } from "./network/interception.ts";
 import { RequestHandler } from "./network/request-handler.ts";
@@ -171,10 +171,11 @@ export class BrokerRole {
     });
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
-    const { software, buffers } = shared;
+    const { buffers } = shared;
+    const introduction = shared.introductions.brokers;
     const endpointOf = (id: BrokerId) => aliveNode(this.topics.image, id, this.#interBrokerListener);
     this.replication = new Replication({
-      ...{ env, turn, nodeId, brokerEpoch, endpointOf, software, buffers },
+      ...{ env, turn, nodeId, brokerEpoch, endpointOf, introduction, buffers },
       config: () => this.config,
       proposeIsr: alterPartition({
         nodeId,
@@ -188,7 +189,7 @@ export class BrokerRole {
       EMPTY_IMAGE,
     );
     this.loads = new LoadQueue(env, options.loadBytes ?? LOAD_BYTES);
-    this.peers = new BrokerPeers({ env, nodeId, software, endpointOf, config: () => this.config });
+    this.peers = new BrokerPeers({ env, nodeId, introduction, endpointOf, config: () => this.config });
     this.shares = new ShareGroups(this);
     this.groups = this.#newGroups();
     this.transactions = new Transactions(transactionHost(this), this.topics);
@@ -215,9 +216,9 @@ export class BrokerRole {
   }
 
   #newServer(options: BrokerRoleOptions): SocketServer<ServedApi> {
-    const { heldBytes = HELD_BYTES, authorizer = ALLOW_ALL, intercept } = options;
+    const { heldBytes = HELD_BYTES, intercept } = options;
     const { env, turn, metrics, topics, quotas, buffers } = this;
-    const requests = new RequestHandler(this.#parts(), topics, authorizer);
+    const requests = new RequestHandler(this.#parts(), topics, this.#shared.authorizer);
     return new SocketServer({
       env,
       turn,
@@ -230,6 +231,7 @@ export class BrokerRole {
       backlog: backlogOf(this.settings.file, this.config),
       listenerLimit: (listener, name) => this.settings.listenerLimit(this.#shared.loader.image, listener, name),
       protectedListener: this.#interBrokerListener,
+      securityOf: listener => this.#shared.security.of(listener),
       requests: intercept === undefined ? requests : new InterceptedRequests(env, requests, intercept),
       disconnected: peer => {
         this.telemetry?.disconnected(peer);
@@ -357,7 +359,7 @@ export class BrokerRole {
   #parts(): BrokerParts {
     const config = () => this.config;
     const unsent = () => this.unsent;
-    const { env, nodeId, clusterId, settings, tools, quotas, dirs, quorum } = this.#shared;
+    const { env, nodeId, clusterId, settings, security, tools, quotas, dirs, quorum } = this.#shared;
     const { turn, judging, metrics, telemetry, sessions, pendingFetches } = this;
     const {
       moves,
@@ -372,6 +374,7 @@ export class BrokerRole {
       followerWaits,
     } = this;
     return {
+      security,
       env,
       nodeId,
       clusterId,
@@ -464,6 +467,14 @@ export class BrokerRole {
     } catch (error) {
       // The change was validated when it was requested; the file has changed since.
       this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
+    }
+    try {
+      this.#shared.security.follow(image, (listener, options) => this.#server.secure(listener, options));
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof TlsError)) throw error;
+      this.env.logger.error("settings of security cannot be used; those before stay in force", {
+        reason: error.message,
+      });
     }
     const names = ({ listen }: ListenerPlan) => listen.map(({ name }) => name).join();
     if (names(before) !== names(this.#plan)) this.#server.follow(this.#plan);

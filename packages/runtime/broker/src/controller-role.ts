@@ -11,7 +11,6 @@ import type { ControllerRow } from "./controller/controller-row.ts";
 import { LocalController } from "./controller/local-controller.ts";
 import { SocketServer } from "./network/socket-server.ts";
 import { announced, type AnnouncedApi } from "./request/api-row.ts";
-import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { backlogOf } from "./config/server-configs.ts";
@@ -29,7 +28,6 @@ export const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, fea
 export interface ControllerRoleOptions {
   readonly turn: Turn;
   readonly plan: ListenerPlan;
-  readonly authorizer: Authorizer | undefined;
   readonly policies: Policies | undefined;
   /** Called when the controller has failed and decides nothing any more. */
   readonly onFailure: () => void;
@@ -73,7 +71,8 @@ export class ControllerRole {
   constructor(shared: SharedParts, options: ControllerRoleOptions) {
     this.#shared = shared;
     this.#options = options;
-    const { env, nodeId, clusterId, incarnationId, settings, config, quotas, quorum, loader, buffers } = shared;
+    const { env, nodeId, clusterId, incarnationId, settings, config, quotas, quorum, loader, buffers, authorizer } =
+      shared;
     this.#tasks = new PeriodicTasks(env);
     this.#controller = new QuorumController(
       {
@@ -94,6 +93,7 @@ export class ControllerRole {
         nodeId,
         features: TOLERATED,
         offered: FEATURES,
+        hashes: env.crypto,
         kraftVersion: () => quorum.kraftVersion,
         quorumNodes: () => quorum.voters.map(({ id }) => id),
         sessionTimeoutMs: config["broker.session.timeout.ms"],
@@ -113,7 +113,7 @@ export class ControllerRole {
     const apis = (): readonly AnnouncedApi[] => [...LISTENER_APIS.values()].map(announced);
     const image = (): MetadataImage => loader.image;
     const controller = this.#controller;
-    const parts = { env, nodeId, clusterId, config, settings, quotas, quorum, controller, image, apis };
+    const parts = { env, nodeId, clusterId, config, settings, quotas, quorum, controller, image, apis, authorizer };
     this.channel = new LocalController(parts);
     this.#watch = new BrokerWatch({ env, image, gone: broker => this.#controller.lost(broker) });
     this.#server = new SocketServer({
@@ -128,7 +128,8 @@ export class ControllerRole {
       listenerLimit: (listener, name) => settings.listenerLimit(loader.image, listener, name),
       protectedListener: undefined,
       apis: LISTENER_APIS,
-      requests: new ControllerRequests(parts, options.authorizer ?? ALLOW_ALL, this.#watch),
+      securityOf: listener => shared.security.of(listener),
+      requests: new ControllerRequests(parts, this.#watch),
       disconnected: peer => this.#watch.disconnected(peer),
     });
   }

@@ -7,6 +7,7 @@ import {
   METADATA_VERSION_FEATURE,
   releaseLevel,
 } from "@samsa/metadata";
+import type { MetadataRecord } from "@samsa/protocol";
 import { METADATA_TOPIC } from "@samsa/quorum";
 import { writeBootstrapSnapshot } from "@samsa/raft";
 import {
@@ -35,6 +36,8 @@ export interface FormatOptions {
   readonly releaseVersion?: string;
   /** Features as name=level. */
   readonly features: readonly string[];
+  /** Credentials of users that the cluster begins with; see `firstCredentials`. Default: none. */
+  readonly credentials?: readonly MetadataRecord[];
 }
 
 interface Directories {
@@ -158,6 +161,11 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
   const first = { metadataVersion: level, features: FEATURES, chosen: features };
   const impossible = bootstrapFault(first);
   if (impossible !== undefined) throw new StorageError(impossible);
+  const { credentials = [] } = options;
+  if (credentials.length > 0 && level < METADATA_VERSION.scram) {
+    const oldest = METADATA_RELEASES[METADATA_VERSION.scram - FIRST_RELEASE];
+    throw new StorageError(`SCRAM is only supported in ${METADATA_VERSION_FEATURE} ${oldest} or later.`);
+  }
   const { all, metadata } = directoriesOf(config);
   const { formatted, empty, failed } = look(env.disk, all);
   const nodeId = config["node.id"];
@@ -189,7 +197,7 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
         lastContainedLogTimestamp: env.clock.now(),
         kraftVersion,
         voters,
-        records: bootstrapRecords(first),
+        records: [...bootstrapRecords(first), ...credentials],
       });
     }
     const directoryId = isMetadata && own !== undefined ? own.directoryId : newId();

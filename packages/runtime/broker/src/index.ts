@@ -1,9 +1,10 @@
 export { servedApis } from "./apis.ts";
 export type { BrokerRole } from "./broker-role.ts";
-export { isListenerLimit } from "./config/config-checks.ts";
+export { isListenerSetting } from "./config/config-checks.ts";
 export { brokerConfigs } from "./config/configs.ts";
 export { parseEndpoint } from "./config/listeners.ts";
 export { unavailableBrokerConfigs, whyUnavailable } from "./config/unavailable-configs.ts";
+export { firstCredentials } from "./first-credentials.ts";
 export type { FirstQuorum } from "./first-quorum.ts";
 export { formatStorage, storageInfo } from "./format.ts";
 export type { RemoteJudge } from "./limits/judging.ts";

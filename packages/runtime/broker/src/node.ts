@@ -17,6 +17,7 @@ import { metadataLogConfig, QuorumError, type QuorumSettings, RaftClient } from 
 import type { Tools } from "@samsa/records";
 import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
 import { parseEndpoints } from "@samsa/wire";
+import { ALLOW_ALL } from "@samsa/security";
 import { BrokerRole, type BrokerRoleOptions } from "./broker-role.ts";
 import { checkBrokerConfigs, namedAnew } from "./config/config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
@@ -32,9 +33,13 @@ import {
   listenerSettings,
   type NodeListeners,
   planListeners,
+  protocolOf,
   quorumVoters,
 } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
+import { introductionsOf } from "./security/introductions.ts";
+import { ListenerSecurities } from "./security/listener-securities.ts";
+import { ClusterAuthorizer } from "./security/cluster-authorizer.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
 import type { MetricFamily } from "./turn/metrics.ts";
@@ -94,6 +99,8 @@ export class Node {
   readonly #policies: Policies | undefined;
   readonly #tasks: PeriodicTasks;
   readonly #snapshots: SnapshotGenerator;
+  /** Undefined without `authorizer.class.name`. */
+  readonly #acls: ClusterAuthorizer | undefined;
   /** Undefined until this node leads the quorum. */
   #controller: ControllerRole | undefined;
   #registration: ControllerRegistration | undefined;
@@ -114,7 +121,8 @@ export class Node {
     this.#policies = policies;
     const settings = new Settings(config["node.id"], given);
     // Report faults of the listener settings before anything is done.
-    this.#plan = planListeners(listenerSettings(config, env.network.hostName));
+    const listeners = listenerSettings(config, env.network.hostName);
+    this.#plan = planListeners(listeners);
     this.#turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
     this.#tasks = new PeriodicTasks(env);
     const buffers = options.buffers ?? new BufferPool();
@@ -125,15 +133,27 @@ export class Node {
       host => env.network.resolve(host),
     );
     const loader = new MetadataLoader(env.logger);
+    const { broker, controller } = this.#plan;
+    const named = [...broker.listen, ...controller.listen].map(({ name }) => ({
+      name,
+      protocol: protocolOf(listeners, name),
+    }));
+    const security = new ListenerSecurities({
+      ...{ env, config, given, nodeId: config["node.id"], listeners: named },
+      image: () => loader.image,
+    });
     const dirs = this.#openDirs(env, { config, settings, buffers, loader });
     this.#isReading = false;
     const nodeId = config["node.id"];
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
-    const quorum = this.#openQuorum(dirs, { config, tools, loader, software });
+    const introductions = introductionsOf({ software, config, given, protocolOf: name => protocolOf(listeners, name) });
+    const quorum = this.#openQuorum(dirs, { config, tools, loader, introductions });
+    this.#acls = config["authorizer.class.name"] === "" ? undefined : new ClusterAuthorizer(env, config);
+    const authorizer = options.authorizer ?? this.#acls?.authorizer ?? ALLOW_ALL;
     const { clusterId } = dirs;
     const incarnationId = randomUuid(length => env.random.bytes(length));
-    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader };
-    this.shared = { env, nodeId, clusterId, incarnationId, software, config, ...parts };
+    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer, security };
+    this.shared = { env, nodeId, clusterId, incarnationId, introductions, config, ...parts };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }
 
@@ -167,6 +187,7 @@ export class Node {
 
   async #start(): Promise<void> {
     const { quorum, loader } = this.shared;
+    if (this.#acls !== undefined) loader.install([this.#acls]);
     quorum.load();
     loader.publish();
     const limit = this.#limitStart();
@@ -205,7 +226,6 @@ export class Node {
       this.#controller = new ControllerRole(this.shared, {
         turn: this.#turn,
         plan: this.#plan.controller,
-        authorizer: this.#options.authorizer,
         policies: this.#policies,
         onFailure: () => this.#offline(),
       });
@@ -261,13 +281,13 @@ export class Node {
 
   /** Way to the active controller, on a connection of its own. */
   #channel(retryTimeoutMs: number): ControllerChannel {
-    const { env, nodeId, config, quorum, software } = this.shared;
+    const { env, nodeId, config, quorum, introductions } = this.shared;
     const channel = new NodeToControllerChannel({
       env,
       nodeId,
       config,
       clientId: String(nodeId),
-      software,
+      introduction: introductions.controllers,
       active: () => (quorum.isLeader ? { id: nodeId, host: "", port: 0 } : quorum.leaderEndpoint()),
       local: this.#controller?.channel,
       retryTimeoutMs,
@@ -352,7 +372,7 @@ export class Node {
 
   #openQuorum(
     dirs: LogDirs,
-    { config, tools, loader, software }: Pick<SharedParts, "config" | "tools" | "loader" | "software">,
+    { config, tools, loader, introductions }: Pick<SharedParts, "config" | "tools" | "loader" | "introductions">,
   ): RaftClient {
     try {
       return new RaftClient({
@@ -360,7 +380,7 @@ export class Node {
         tools,
         nodeId: config["node.id"],
         clusterId: dirs.clusterId,
-        software,
+        introduction: introductions.controllers,
         isController: config["process.roles"].includes("controller"),
         listenerNames: config["controller.listener.names"],
         staticVoters: quorumVoters(config),
@@ -377,6 +397,7 @@ export class Node {
           // Publish first: a client whose request changed the metadata finds them changed at its next request.
           committed: () => {
             loader.publish();
+            this.#acls?.complete();
             this.#controller?.committed();
           },
           leaderChanged: ({ leaderId }) => this.#controller?.leaderChanged(leaderId),

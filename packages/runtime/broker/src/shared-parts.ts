@@ -1,10 +1,12 @@
 import type { BrokerId, BufferPool, Env, Uuid } from "@samsa/base";
 import type { RaftClient } from "@samsa/raft";
 import type { Tools } from "@samsa/records";
+import type { Authorizer } from "@samsa/security";
 import type { LogDirs } from "@samsa/storage";
-import type { ConnectionOptions } from "@samsa/wire";
 import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
+import type { Introductions } from "./security/introductions.ts";
+import type { ListenerSecurities } from "./security/listener-securities.ts";
 import type { Quotas } from "./quotas/quotas.ts";
 import type { MetadataLoader } from "./metadata/loader.ts";
 
@@ -22,9 +24,11 @@ export interface SharedParts {
   readonly buffers: BufferPool;
   readonly dirs: LogDirs;
   readonly quotas: Quotas;
+  readonly authorizer: Authorizer;
+  readonly security: ListenerSecurities;
   /** Replica of the metadata log. */
   readonly quorum: RaftClient;
   readonly loader: MetadataLoader;
-  /** Name and version of this software, for other nodes. */
-  readonly software: ConnectionOptions["software"];
+  /** Software and credentials of this node, for other nodes. */
+  readonly introductions: Introductions;
 }

@@ -107,7 +107,7 @@ describe("settings that have no effect", () => {
     ["", "background.threads", "11"],
     ["", "num.network.threads", "4"],
     ["1", "my.plugin.setting", "x"],
-    ["1", "listener.name.plaintext.ssl.keystore.location", "/x"],
+    ["1", "listener.name.plaintext.ssl.provider", "x"],
     ["", "listener.name.plaintext.num.network.threads", "4"],
   ])("of %j: %s=%s is taken, shown and named once in the log", async (name, setting, value) => {
     const named = (): number =>

@@ -129,6 +129,7 @@ test("brokers forward what the controller decides, and no more than Kafka's brok
     "AddRaftVoter",
     "AlterClientQuotas",
     "AlterPartitionReassignments",
+    "AlterUserScramCredentials",
     "CreatePartitions",
     "CreateTopics",
     "DeleteTopics",

@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Authorizer } from "../src/request/authorizer.ts";
+import type { Authorizer } from "@samsa/security";
 import { TestBroker } from "./wire.ts";
 
 const { code: REFUSED } = Errors.CLUSTER_AUTHORIZATION_FAILED;
@@ -11,6 +11,7 @@ let allowed: readonly string[] = [];
 
 const authorizer: Authorizer = {
   allows: (_client, { resource, operation }) => resource !== "CLUSTER" || allowed.includes(operation),
+  allowsSome: () => true,
 };
 
 let broker: TestBroker;

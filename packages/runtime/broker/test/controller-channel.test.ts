@@ -15,7 +15,7 @@ test("a request is given up in time, although the node of the controller drops a
     nodeId: 1,
     config: parseConfig(brokerConfigs, () => undefined),
     clientId: "1",
-    software: { name: "test", version: "1" },
+    introduction: { software: { name: "test", version: "1" } },
     active: () => active,
     local: undefined,
     retryTimeoutMs: 500,

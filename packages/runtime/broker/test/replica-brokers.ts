@@ -26,7 +26,7 @@ import { Moves } from "../src/replica/moves.ts";
 import type { Partition } from "../src/replica/partition.ts";
 import { Replication } from "../src/replica/replication.ts";
 import { Topics } from "../src/replica/topics.ts";
-import { ALLOW_ALL } from "../src/request/authorizer.ts";
+import { ALLOW_ALL } from "@samsa/security";
 import { BrokerMetrics } from "../src/turn/metrics.ts";
 import { Turn } from "../src/turn/turn.ts";
 import { logOf } from "./logs.ts";
@@ -105,7 +105,7 @@ class ReplicaBroker {
       brokerEpoch: () => epoch,
       endpointOf: other => ({ host: `broker-${other}`, port: PORT }),
       proposeIsr: changes => cluster.propose(this, changes),
-      software: { name: "test", version: "1" },
+      introduction: { software: { name: "test", version: "1" } },
       buffers: this.received,
     });
     const moves = new Moves({ env, assign: () => Promise.resolve(), settled: () => {} });
@@ -172,6 +172,7 @@ class ReplicaBroker {
       deletedTopics: new Map(),
       changedConfigs: new Set(),
       changedBrokers: new Set(image.brokers.keys()),
+      changedAcls: new Set(),
     };
     this.#image = image;
     this.topics.apply(changes, image);

@@ -298,7 +298,7 @@ describe("listeners", () => {
     [["CONTROLLER://h:1"], undefined, "at least one broker listener"],
     [["PLAINTEXT://h:1", "PLAINTEXT://h:2"], undefined, "different name"],
     [["OTHER://h:1"], undefined, "listener.security.protocol.map"],
-    [["SSL://h:1"], undefined, "not available"],
+    [["SSL://h:1"], undefined, "must be a listener name"],
     [["PLAINTEXT://h:1"], ["PLAINTEXT://0.0.0.0:1"], "nonroutable meta-address 0.0.0.0"],
     [["PLAINTEXT://0.0.0.0:1"], undefined, "nonroutable meta-address 0.0.0.0"],
     [["PLAINTEXT://h:1", "INSIDE://h:1"], undefined, "different port"],

@@ -2,16 +2,20 @@ import { Apis, type ApiName, Errors } from "@samsa/protocol";
 import { expect, test } from "vitest";
 import { ControllerRequests, LISTENER_APIS } from "../src/controller/controller-requests.ts";
 import { sealEnvelope } from "../src/controller/envelope.ts";
-import { ALLOW_ALL } from "../src/request/authorizer.ts";
+import { ALLOW_ALL } from "@samsa/security";
 
 const { NOT_CONTROLLER, NOT_LEADER_OR_FOLLOWER, INVALID_REQUEST } = Errors;
 
 /** Code of the envelope with a request, of a node whose replica of the metadata log answers it with `errorCode`. */
 function forwarded(api: ApiName, version: number, request: object, errorCode: number): number {
   const answer = { throttleTimeMs: 0, errorCode, errorMessage: null, topics: [], nodes: [] };
-  const parts = { env: { logger: console }, quorum: { handle: (...call: unknown[]) => reply(call)(answer) } };
+  const parts = {
+    env: { logger: console },
+    authorizer: ALLOW_ALL,
+    quorum: { handle: (...call: unknown[]) => reply(call)(answer) },
+  };
   const reply = (call: unknown[]) => call.at(-1) as (response: object) => void;
-  const requests = new ControllerRequests(parts as never, ALLOW_ALL, undefined as never);
+  const requests = new ControllerRequests(parts as never, undefined as never);
   const envelope = sealEnvelope(api, request, { user: "ann", host: "10.0.0.1", clientId: "c", version }, 1);
   const peer = { host: "10.0.0.2", port: 1, software: { name: "", version: "" } };
   const context = { version: 0, user: "", clientId: "", listener: "CONTROLLER", peer, close() {} };

@@ -17,7 +17,15 @@ export { type BatchStream, type RecordStream, type StreamOptions } from "./consu
 export { type OperationOptions, Producer, type ProducerOptions } from "./producer/producer.ts";
 export type { Acknowledge, BatchResult, LostRecords, ProducerRecord, RecordMetadata } from "./producer/records.ts";
 export { type OAuthOptions, type SaslOptions, type SecurityOptions, securityOf } from "./settings/security-options.ts";
-export type { AccessAdmin, Acl, DelegationToken, Principal, ScramChange, ScramCredential } from "./admin/access.ts";
+export type {
+  AccessAdmin,
+  Acl,
+  AclFilter,
+  DelegationToken,
+  Principal,
+  ScramChange,
+  ScramCredential,
+} from "./admin/access.ts";
 export type {
   ClientQuota,
   ClientQuotaChange,

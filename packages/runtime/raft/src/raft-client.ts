@@ -25,7 +25,7 @@ import {
 } from "@samsa/quorum";
 import type { Tools, VoterDescription, VoterEndpoint } from "@samsa/records";
 import type { LogDir } from "@samsa/storage";
-import { type ConnectionOptions, type Endpoint, isRefused, WireError } from "@samsa/wire";
+import { type Endpoint, type Introduction, isRefused, WireError } from "@samsa/wire";
 import { Flusher } from "./flusher.ts";
 import { NotLeaderError } from "./quorum-error.ts";
 import type { RaftApi, RaftReply, RaftRequest } from "./raft-api.ts";
@@ -46,8 +46,8 @@ export interface RaftClientOptions {
   readonly tools: Tools;
   readonly nodeId: BrokerId;
   readonly clusterId: string;
-  /** Name and version of this software, for other replicas (KIP-511). */
-  readonly software: ConnectionOptions["software"];
+  /** Software and credentials of this node, for other replicas. */
+  readonly introduction: Introduction;
   /** False for a broker without the role of a controller, which only observes. */
   readonly isController: boolean;
   /** `controller.listener.names`. */

@@ -1,7 +1,7 @@
 import type { BrokerId, Env, LeaderEpoch } from "@samsa/base";
 import type { KraftVersionRange, RaftCall, RaftTimes } from "@samsa/quorum";
 import type { Tools, VoterDescription, VoterEndpoint } from "@samsa/records";
-import type { ConnectionOptions, Endpoint } from "@samsa/wire";
+import type { Endpoint, Introduction } from "@samsa/wire";
 import type { NodeEndpoint, PeerAnswer } from "./raft-calls.ts";
 import { RaftChannel } from "./raft-channel.ts";
 
@@ -22,7 +22,7 @@ interface NetworkOptions {
   readonly tools: Tools;
   readonly nodeId: BrokerId;
   readonly clusterId: string;
-  readonly software: ConnectionOptions["software"];
+  readonly introduction: Introduction;
   readonly listenerNames: readonly string[];
   readonly bootstrapServers: readonly Endpoint[];
   readonly settings: QuorumSettings;
@@ -46,11 +46,11 @@ export class RaftNetwork {
   constructor(env: Env, options: NetworkOptions, voters: () => readonly VoterDescription[]) {
     this.#options = options;
     this.#voters = voters;
-    const { nodeId, software, settings } = options;
+    const { nodeId, introduction, settings } = options;
     const { requestTimeoutMs, setupTimeoutMs, maxSetupTimeoutMs, fetchMaxBytes, fetchSnapshotMaxBytes } = settings;
     this.#channel = new RaftChannel(env, {
       clientId: `raft-client-${nodeId}`,
-      software,
+      ...introduction,
       requestTimeoutMs,
       setupTimeoutMs,
       maxSetupTimeoutMs,

@@ -151,7 +151,7 @@ export class TestQuorum {
       tools: { crc32c: env.crypto.crc32c, codecs: env.codecs },
       nodeId: replica.id,
       clusterId: "c",
-      software: { name: "test", version: "1" },
+      introduction: { software: { name: "test", version: "1" } },
       isController: replica.id <= this.#options.voters,
       listenerNames: ["CONTROLLER"],
       staticVoters: this.#options.isDynamic === true ? [] : this.voters,

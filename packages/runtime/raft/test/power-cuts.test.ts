@@ -55,7 +55,7 @@ class Machine {
       tools: { crc32c: env.crypto.crc32c, codecs: env.codecs },
       nodeId: 1,
       clusterId: "c",
-      software: { name: "test", version: "1" },
+      introduction: { software: { name: "test", version: "1" } },
       isController: true,
       listenerNames: ["CONTROLLER"],
       staticVoters: [],

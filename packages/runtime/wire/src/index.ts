@@ -2,6 +2,7 @@ export {
   BrokerConnection,
   type CallOptions,
   type ConnectionOptions,
+  type Introduction,
   type ExpectedNode,
   type RequestFor,
   type RequestOf,
@@ -17,3 +18,4 @@ export { BearerTokens, type TokenSource } from "./sasl/bearer-tokens.ts";
 export { type ClientCredentials, clientCredentials } from "./sasl/client-credentials.ts";
 export { type SaslCredentials, type Security } from "./sasl/credentials.ts";
 export { isRefused, WireError, type WireErrorCode } from "./error/wire-error.ts";
+export { type TlsLookup, tlsClientSettings, tlsSettings } from "./tls-settings.ts";

@@ -28,11 +28,13 @@ export const ROOMS: readonly Room[] = [
   { folder: "format/records", name: "@samsa/records", imports: ["@samsa/base"] },
   { folder: "format/assign", name: "@samsa/assign", imports: ["@samsa/base", "@samsa/protocol"] },
   { folder: "kernel/log", name: "@samsa/log", imports: ["@samsa/base", "@samsa/records"] },
+  { folder: "kernel/sasl", name: "@samsa/sasl", imports: ["@samsa/base"] },
+  { folder: "kernel/security", name: "@samsa/security", imports: ["@samsa/base"] },
   { folder: "kernel/metadata", name: "@samsa/metadata", imports: ["@samsa/base", "@samsa/protocol"] },
   {
     folder: "kernel/controller",
     name: "@samsa/controller",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/metadata"],
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/security", "@samsa/sasl", "@samsa/metadata"],
   },
   {
     folder: "kernel/quorum",
@@ -44,7 +46,6 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/coordinator",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records"],
   },
-  { folder: "kernel/sasl", name: "@samsa/sasl", imports: ["@samsa/base"] },
   { folder: "kernel/replica", name: "@samsa/replica", imports: ["@samsa/base", "@samsa/protocol"] },
   {
     folder: "kernel/client",
@@ -81,6 +82,8 @@ export const ROOMS: readonly Room[] = [
       "@samsa/protocol",
       "@samsa/records",
       "@samsa/log",
+      "@samsa/security",
+      "@samsa/sasl",
       "@samsa/metadata",
       "@samsa/controller",
       "@samsa/quorum",
@@ -91,10 +94,10 @@ export const ROOMS: readonly Room[] = [
       "@samsa/raft",
     ],
     folders: [
-      ...["config", "turn", "quotas", "replica", "request", "limits", "metadata", "quorum", "controller"],
-      ...["peers", "coordinator", "forwarding", "share", "lifecycle"],
+      ...["config", "turn", "quotas", "replica", "request", "limits", "metadata", "security", "quorum"],
+      ...["controller", "peers", "coordinator", "forwarding", "share", "lifecycle"],
       ...["api", "api/records", "api/topics", "api/share", "api/groups", "api/transactions", "api/configs"],
-      ...["api/cluster", "network", "."],
+      ...["api/cluster", "api/security", "network", "."],
     ],
   },
   {
@@ -117,7 +120,7 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/node",
     imports: ["@samsa/base", "@samsa/records"],
     node: true,
-    libraries: ["@node-rs/crc32", "snappy", "lz4-napi", "re2js", "fzstd"],
+    libraries: ["@node-rs/crc32", "snappy", "lz4-napi", "re2js", "fzstd", "jks-js"],
   },
   {
     folder: "app/client",
@@ -176,6 +179,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/records",
       "@samsa/log",
       "@samsa/metadata",
+      "@samsa/security",
       "@samsa/quorum",
       "@samsa/storage",
       "@samsa/wire",

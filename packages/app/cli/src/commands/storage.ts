@@ -1,5 +1,5 @@
 import { randomUuid } from "@samsa/base";
-import { type FirstQuorum, formatStorage, storageInfo } from "@samsa/broker";
+import { firstCredentials, type FirstQuorum, formatStorage, storageInfo } from "@samsa/broker";
 import { nodeEnv } from "@samsa/node";
 import { createLogger } from "../terminal/logger.ts";
 import { Failure } from "../terminal/failure.ts";
@@ -15,7 +15,8 @@ export interface StorageFormatOptions {
   readonly initialControllers?: boolean | string;
   readonly releaseVersion?: string;
   readonly feature: readonly string[];
-  readonly addScram?: readonly string[];
+  /** Credentials of users: `SCRAM-SHA-256=[name=alice,password=secret]`. */
+  readonly addScram: readonly string[];
 }
 
 const env = () => nodeEnv({ logger: createLogger("warn") });
@@ -30,14 +31,15 @@ function quorumOf({ standalone, initialControllers }: StorageFormatOptions): Fir
 }
 
 /** `samsa storage format`. */
-export function format(options: StorageFormatOptions): void {
-  if (options.addScram !== undefined) throw new Failure("--add-scram: SCRAM credentials are not available");
+export async function format(options: StorageFormatOptions): Promise<void> {
   const quorum = quorumOf(options);
-  const lines = formatStorage(env(), {
+  const own = env();
+  const lines = formatStorage(own, {
     settings: placed(readSettings(options.config, [])),
     clusterId: options.clusterId,
     ignoreFormatted: options.ignoreFormatted === true,
     features: options.feature,
+    credentials: await firstCredentials(own, options.addScram),
     ...(quorum === undefined ? {} : { quorum }),
     ...(options.releaseVersion === undefined ? {} : { releaseVersion: options.releaseVersion }),
   });

@@ -16,6 +16,7 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   "kafka-features": async () => (await import("./tools/cluster/features.ts")).kafkaFeatures,
   "kafka-metadata-quorum": async () => (await import("./tools/cluster/metadata-quorum.ts")).kafkaMetadataQuorum,
   "kafka-cluster": async () => (await import("./tools/cluster/cluster.ts")).kafkaCluster,
+  "kafka-acls": async () => (await import("./tools/cluster/acls.ts")).kafkaAcls,
   "kafka-transactions": async () => (await import("./tools/cluster/transactions.ts")).kafkaTransactions,
   "kafka-broker-api-versions": async () =>
     (await import("./tools/cluster/broker-api-versions.ts")).kafkaBrokerApiVersions,

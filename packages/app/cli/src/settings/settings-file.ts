@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { nearest, parseProperties } from "@samsa/base";
-import { brokerConfigs, isListenerLimit, unavailableBrokerConfigs, whyUnavailable } from "@samsa/broker";
+import { brokerConfigs, isListenerSetting, unavailableBrokerConfigs, whyUnavailable } from "@samsa/broker";
 import { isOfProviders, resolveVariables } from "./config-providers.ts";
 import { Failure } from "../terminal/failure.ts";
 
@@ -31,7 +31,7 @@ export function idleSettings(
   settings: ReadonlyMap<string, string>,
 ): { readonly setting: string; readonly why: string }[] {
   const names = [...settings.keys()].filter(
-    name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name) && !isListenerLimit(name),
+    name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name) && !isListenerSetting(name),
   );
   return names.map(setting => {
     if (Object.hasOwn(unavailableBrokerConfigs, setting)) {

@@ -6,6 +6,7 @@ import {
   type Network,
   NetworkError,
   type TlsClientOptions,
+  type TlsServerOptions,
 } from "@samsa/base";
 import { lookup } from "node:dns/promises";
 import * as net from "node:net";
@@ -13,6 +14,7 @@ import { hostname } from "node:os";
 import type * as tls from "node:tls";
 import { requiredModule } from "../modules/optional.ts";
 import { connectionError, secureConnectOptions } from "./tls.ts";
+import { type TlsServer, tlsServer } from "./tls-server.ts";
 
 /** Limits of connections. */
 export interface NodeNetworkOptions {
@@ -21,6 +23,8 @@ export interface NodeNetworkOptions {
   /** Milliseconds that `end` waits for the peer to close its side. 5000 by default. */
   readonly lingerMs?: number;
 }
+
+type Accepting = (connection: Connection) => ConnectionHandler;
 
 const KEEP_ALIVE_MS = 60_000;
 const NOTHING = new Uint8Array(0);
@@ -46,6 +50,21 @@ function readingInto(reader: Reader) {
   return { buffer: input, callback };
 }
 
+/** Has a socket give its bytes to a reader, in a new buffer for each chunk. */
+function receiving<S extends net.Socket>(socket: S, reader: Reader): S {
+  socket.pause();
+  socket.on("data", (chunk: Buffer) => {
+    reader.receive(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  });
+  return socket;
+}
+
+/** Certificate of a peer in DER; undefined if it has shown none that is trusted. */
+function certificateOf(socket: tls.TLSSocket): Uint8Array | undefined {
+  const raw = socket.authorized ? socket.getPeerX509Certificate()?.raw : undefined;
+  return raw && new Uint8Array(raw.buffer, raw.byteOffset, raw.byteLength);
+}
+
 /**
  * Replaces an accepted socket by one that reads into `input`, which only a socket created here can do: it takes over
  * the handle. If the runtime does not expose the handle, the accepted socket is used, with a new buffer for each chunk.
@@ -54,12 +73,7 @@ function adopted(accepted: net.Socket, reader: Reader, highWaterMark: number): n
   const bare = accepted as net.Socket & { _handle?: { readonly readStart?: unknown } | null };
   const handle = bare._handle;
   // Bun has a handle of another kind.
-  if (typeof handle?.readStart !== "function") {
-    accepted.on("data", (chunk: Buffer) => {
-      reader.receive(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    });
-    return accepted;
-  }
+  if (typeof handle?.readStart !== "function") return receiving(accepted, reader);
   bare._handle = null;
   const options: object = { handle, onread: readingInto(reader), highWaterMark, readable: true, writable: true };
   return new net.Socket(options);
@@ -69,12 +83,14 @@ class NodeConnection implements Connection {
   readonly remoteHost: string;
   readonly remotePort: number;
   readonly localPort: number;
+  readonly peerCertificate: Uint8Array | undefined;
   readonly #socket: net.Socket;
   readonly #lingerMs: number;
   #ending = false;
   #paused = false;
 
-  constructor(socket: net.Socket, lingerMs: number) {
+  constructor(socket: net.Socket, lingerMs: number, peerCertificate?: Uint8Array) {
+    this.peerCertificate = peerCertificate;
     this.#socket = socket;
     this.#lingerMs = lingerMs;
     this.remoteHost = socket.remoteAddress ?? "";
@@ -150,18 +166,33 @@ class NodeConnection implements Connection {
   }
 }
 
-/** TCP over Node. When a peer closes its side, the connection closes after the queued bytes have been sent. */
-export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): Network {
-  const highWaterMark = options.highWaterMark ?? 1 << 20;
-  const lingerMs = options.lingerMs ?? 5000;
-
-  const listen: Network["listen"] = (host, port, accept, { backlog } = {}) =>
-    new Promise<Listener>((resolve, reject) => {
-      const server = net.createServer({ highWaterMark, pauseOnConnect: true }, accepted => {
+/** Opens listening sockets. */
+function listening(logger: Logger, highWaterMark: number, lingerMs: number): Network["listen"] {
+  const secureServer = (secure: TlsServerOptions, accept: Accepting): TlsServer =>
+    tlsServer(secure, highWaterMark, {
+      accepted: socket => {
         const reader: Reader = { receive() {} };
-        const connection = new NodeConnection(adopted(accepted, reader, highWaterMark), lingerMs);
+        const connection = new NodeConnection(receiving(socket, reader), lingerMs, certificateOf(socket));
         connection.start(accept(connection), reader);
-      });
+      },
+      refused: (error, { remoteAddress, remotePort }) => {
+        const { message } = connectionError(error, true);
+        logger.info("a TLS handshake has failed", { client: `${remoteAddress}:${remotePort}`, reason: message });
+      },
+    });
+
+  const clearServer = (accept: Accepting): { readonly server: net.Server; readonly secure?: undefined } => ({
+    server: net.createServer({ highWaterMark, pauseOnConnect: true }, accepted => {
+      const reader: Reader = { receive() {} };
+      const connection = new NodeConnection(adopted(accepted, reader, highWaterMark), lingerMs);
+      connection.start(accept(connection), reader);
+    }),
+  });
+
+  return async (host, port, accept, { backlog, tls: secure } = {}) => {
+    const made = secure === undefined ? clearServer(accept) : secureServer(secure, accept);
+    const { server } = made;
+    return new Promise<Listener>((resolve, reject) => {
       let bound = false;
       server.on("error", error => {
         if (bound) logger.error("a listener failed", { host, port, error: error.message });
@@ -170,9 +201,19 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
       server.listen({ host, port, ...(backlog === undefined ? {} : { backlog }) }, () => {
         bound = true;
         const address = server.address() as net.AddressInfo;
-        resolve({ host, port: address.port, close: () => stopAccepting(server) });
+        const listener = { host, port: address.port, close: () => stopAccepting(server) };
+        resolve({ ...listener, ...(made.secure && { secure: made.secure }) });
       });
     });
+  };
+}
+
+/** TCP over Node. When a peer closes its side, the connection closes after the queued bytes have been sent. */
+export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): Network {
+  const highWaterMark = options.highWaterMark ?? 1 << 20;
+  const lingerMs = options.lingerMs ?? 5000;
+
+  const listen = listening(logger, highWaterMark, lingerMs);
 
   const connect: Network["connect"] = (host, port, { timeoutMs, tls: secure }, open) =>
     new Promise<Connection>((resolve, reject) => {

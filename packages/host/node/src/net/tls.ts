@@ -4,12 +4,14 @@ import {
   TlsError,
   type TlsFault,
   type TlsOptions,
+  type TlsServerOptions,
   type TlsSource,
 } from "@samsa/base";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import type { ConnectionOptions, SecureContext } from "node:tls";
+import type { ConnectionOptions, SecureContext, SecureContextOptions } from "node:tls";
 import { requiredModule } from "../modules/optional.ts";
+import { identityOf, trustedOf } from "./java-store.ts";
 
 /** Error codes of OpenSSL and Node, by their faults. */
 const CODES: { readonly [F in TlsFault]?: readonly string[] } = {
@@ -36,6 +38,9 @@ const ALERTS: { readonly [F in TlsFault]?: readonly string[] } = {
 
 /** Code of an alert. OpenSSL has had several prefixes for them. */
 const ALERT = /^ERR_SSL_[A-Z0-9/]+_ALERT_([A-Z_]+)$/;
+
+/** Options of Node for a listener. */
+type TlsServerMaterial = SecureContextOptions & { readonly requestCert: boolean; readonly rejectUnauthorized: boolean };
 
 /** Start of a certificate in PEM. */
 const PEM_CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/;
@@ -88,7 +93,13 @@ function certificates(name: string, source: TlsSource): string | Buffer {
   throw new TlsError("INVALID_OPTIONS", "EINVAL", `the ${name} has no certificate in PEM`);
 }
 
-function authorities(ca: TlsOptions["ca"]): (string | Buffer)[] | undefined {
+function bytesOf(name: string, source: TlsSource): Uint8Array {
+  const content = contentOf(name, source);
+  return typeof content === "string" ? Buffer.from(content) : content;
+}
+
+function authorities({ ca, trustStore }: TlsOptions): (string | Buffer)[] | undefined {
+  if (trustStore !== undefined) return trustedOf(bytesOf("trust store", trustStore.source), trustStore);
   if (ca === undefined) return undefined;
   const sources: readonly TlsSource[] = isList(ca) ? ca : [ca];
   return sources.map(source => certificates("CA certificate", source));
@@ -98,20 +109,33 @@ function isList(ca: TlsSource | readonly TlsSource[]): ca is readonly TlsSource[
   return Array.isArray(ca);
 }
 
-/** Keys, certificates and limits of TLS. Throws `TlsError` INVALID_OPTIONS. */
-function secureContext(options: TlsOptions): SecureContext {
+/** Own certificate and key of a store that OpenSSL cannot read. */
+function javaIdentity({ store, storeType, passphrase }: TlsOptions) {
+  if (store === undefined || storeType !== "JKS") return {};
+  const own = identityOf(bytesOf("key store", store), { type: storeType, password: passphrase });
+  return { ...own, pfx: undefined, passphrase: undefined };
+}
+
+/** Keys, certificates and limits of TLS, as Node takes them. Throws `TlsError` INVALID_OPTIONS. */
+function contextOptions(options: TlsOptions): SecureContextOptions {
   const { cert, passphrase, protocols = ["TLSv1.2", "TLSv1.3"], cipherSuites = [] } = options;
   const given = {
-    ca: authorities(options.ca),
+    ca: authorities(options),
     cert: cert === undefined ? undefined : certificates("certificate", cert),
     key: material("private key", options.key),
     pfx: material("key store", options.store),
     passphrase,
+    ...javaIdentity(options),
     minVersion: protocols.includes("TLSv1.2") ? "TLSv1.2" : "TLSv1.3",
     maxVersion: protocols.includes("TLSv1.3") ? "TLSv1.3" : "TLSv1.2",
     ciphers: cipherSuites.length === 0 ? undefined : cipherSuites.join(":"),
   } as const;
-  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** Keys, certificates and limits of TLS. Throws `TlsError` INVALID_OPTIONS. */
+function secureContext(options: TlsOptions): SecureContext {
+  const present = contextOptions(options);
   try {
     // Loaded when needed, since it takes megabytes.
     return requiredModule<typeof import("node:tls")>("node:tls").createSecureContext(present);
@@ -119,6 +143,18 @@ function secureContext(options: TlsOptions): SecureContext {
     const { message } = error as Error;
     throw new TlsError("INVALID_OPTIONS", codeOf(error), `the certificates and keys cannot be used: ${message}`);
   }
+}
+
+/** Options of Node for a listener that speaks TLS. Reads the files that they name. Throws `TlsError`. */
+export function secureListenOptions(options: TlsServerOptions): TlsServerMaterial {
+  const { clientAuth = "none" } = options;
+  if (options.store === undefined && (options.cert === undefined || options.key === undefined)) {
+    throw new TlsError("INVALID_OPTIONS", "EINVAL", "a listener needs a certificate and its private key");
+  }
+  const given = contextOptions(options);
+  // Faults of the certificates are found here, not at the first connection.
+  secureContext(options);
+  return { ...given, requestCert: clientAuth !== "none", rejectUnauthorized: clientAuth === "required" };
 }
 
 /** Options of Node for a secure connection to `host`. Reads the files that they name. Throws `TlsError`. */

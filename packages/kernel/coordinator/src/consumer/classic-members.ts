@@ -106,7 +106,7 @@ export class ClassicMembers {
       clientHost: client.host,
       classic: { sessionTimeoutMs: body.sessionTimeoutMs, supportedProtocols: body.protocols },
     };
-    const change = { group, before, after, records };
+    const change = { group, before, after, records, client };
     const { epoch, subscriptionChanged: changed } = this.#updates.subscribe(change);
     const told = { changed, owned: this.#idsOf(subscription.ownedPartitions) };
     const answer = (errorCode: number, generationId: number): void => {

@@ -112,7 +112,7 @@ export class ConsumerHeartbeats {
     const before = this.#find(group, { ...body, memberId: id }, records);
     if (isRefusal(before)) return this.#context.reply(ticket, before);
     const after = updated(before, client, body);
-    const change = { group, before, after, records };
+    const change = { group, before, after, records, client };
     const fault = this.#updates.regexFault(change) ?? this.#stateFault(before, body);
     if (fault !== undefined) return this.#context.reply(ticket, fault);
     const { epoch, subscriptionChanged } = this.#updates.subscribe(change);

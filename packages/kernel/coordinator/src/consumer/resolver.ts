@@ -1,5 +1,6 @@
 import { MalformedError, type Pattern } from "@samsa/base";
 import type { ShardRecord } from "../shard/effects.ts";
+import type { Client } from "../group/context.ts";
 import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
 import type { Resolved } from "./records.ts";
@@ -22,8 +23,11 @@ export class RegexResolver {
   readonly #names: Iterator<string>;
   readonly #version: number;
   readonly #timestamp: number;
+  readonly #sees: NonNullable<Client["sees"]>;
 
-  constructor(context: ConsumerContext, group: ConsumerGroup) {
+  /** `sees` tells which topics the client may describe that the patterns are resolved for. */
+  constructor(context: ConsumerContext, group: ConsumerGroup, sees: Client["sees"] = () => true) {
+    this.#sees = sees;
     this.#patterns = [...group.subscriptions.regexes.keys()].map(regex => {
       return { regex, matches: compiled(context, regex), topics: new Set() };
     });
@@ -37,7 +41,9 @@ export class RegexResolver {
     for (let matches = 0; matches < MATCHES_AT_ONCE; matches += 1 + this.#patterns.length) {
       const next = this.#names.next();
       if (next.done === true) return true;
-      for (const { matches: isMatch, topics } of this.#patterns) if (isMatch?.(next.value)) topics.add(next.value);
+      for (const { matches: isMatch, topics } of this.#patterns) {
+        if (isMatch?.(next.value) && this.#sees(next.value)) topics.add(next.value);
+      }
     }
     return false;
   }

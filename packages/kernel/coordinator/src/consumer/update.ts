@@ -2,6 +2,7 @@ import { MalformedError, sameItems, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type AssignedMember, type Assignment, ASSIGNORS, NOTHING, sameAssignment } from "../assign/index.ts";
 import type { ShardRecord } from "../shard/effects.ts";
+import type { Client } from "../group/context.ts";
 import type { GroupTable } from "../group/group-table.ts";
 import { defaultAssignor } from "../group/config.ts";
 import { type ConsumerContext, type Refusal, refusal } from "./context.ts";
@@ -34,6 +35,8 @@ export interface Change {
   /** Member with the fields of the request. */
   readonly after: ConsumerMember;
   readonly records: ShardRecord[];
+  /** Client whose request it is: patterns that are resolved for it match only what it sees. */
+  readonly client?: Client;
 }
 
 interface Epoch {
@@ -111,7 +114,7 @@ export class ConsumerUpdates {
     return regexes.has(next) && group.resolved.has(next);
   }
 
-  #refreshRegexes({ group, before, after }: Change): void {
+  #refreshRegexes({ group, before, after, client }: Change): void {
     const { wall, newTopicsVersion, config } = this.#context;
     const { regexes } = group.subscriptionsWith([before], after);
     if (regexes.size === 0 || group.resolving) return;
@@ -123,16 +126,16 @@ export class ConsumerUpdates {
       if (regexes.size === group.resolved.size && !isOld) return;
     }
     group.resolving = true;
-    this.#resolve(group);
+    this.#resolve(group, client);
   }
 
   /** Resolves the patterns a step at a time, so that other requests are served meanwhile. */
-  #resolve(group: ConsumerGroup, begun?: RegexResolver): void {
+  #resolve(group: ConsumerGroup, client: Client | undefined, begun?: RegexResolver): void {
     this.#context.after(timerKey("regex", group.id), 0, () => {
       // By now, the group has the member whose request started this, and its pattern.
-      const resolver = begun ?? new RegexResolver(this.#context, group);
+      const resolver = begun ?? new RegexResolver(this.#context, group, client?.sees);
       const isCurrent = this.#table.isCurrent(group);
-      if (isCurrent && !resolver.advance()) return this.#resolve(group, resolver);
+      if (isCurrent && !resolver.advance()) return this.#resolve(group, client, resolver);
       group.resolving = false;
       const records = isCurrent ? resolver.records(this.#context, group) : [];
       if (records.length === 0) return;

@@ -14,6 +14,8 @@ export interface Client {
   readonly id: string;
   /** Address with a leading slash, as Kafka writes it. */
   readonly host: string;
+  /** True for a topic that the client may describe; undefined: it may describe all. Must not throw. */
+  readonly sees?: (topic: string) => boolean;
 }
 
 /** Context that the parts of a shard share: the time of the current input, and the sink of effects. */

@@ -22,6 +22,7 @@ export class ImageEdits {
   readonly deletedTopics = new Map<Uuid, TopicImage>();
   readonly changedConfigs = new Set<string>();
   readonly changedBrokers = new Set<BrokerId>();
+  readonly changedAcls = new Set<Uuid>();
   /** Partition that was set last; the next one shares its lists if they are equal. */
   lastPartition: PartitionImage | undefined;
   /** Values of the image that are no maps, and maps without changes. */

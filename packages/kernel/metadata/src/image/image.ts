@@ -107,6 +107,8 @@ export interface MetadataImage {
   readonly nextProducerId: ProducerId;
   readonly producerIdsFrom: { readonly brokerId: BrokerId; readonly brokerEpoch: BrokerEpoch };
   readonly acls: SortedMap<Uuid, AccessControlEntryRecord>;
+  /** Ids of ACLs by `aclKey`. */
+  readonly aclIds: SortedMap<string, Uuid>;
   /** By `scramKey`. */
   readonly scram: SortedMap<string, UserScramCredentialRecord>;
   readonly delegationTokens: SortedMap<string, DelegationTokenRecord>;
@@ -129,6 +131,7 @@ export const EMPTY_IMAGE: MetadataImage = {
   nextProducerId: 0n,
   producerIdsFrom: { brokerId: -1, brokerEpoch: -1 },
   acls: SortedMap.of(),
+  aclIds: SortedMap.of(),
   scram: SortedMap.of(),
   delegationTokens: SortedMap.of(),
   transaction: undefined,
@@ -161,6 +164,12 @@ export function mayCollide(name: string): boolean {
 /** Key of a credential in `MetadataImage.scram`. */
 export function scramKey(mechanism: number, name: string): string {
   return `${mechanism}/${name}`;
+}
+
+/** Key of an ACL in `MetadataImage.aclIds`: equal ACLs have equal keys. */
+export function aclKey(acl: Omit<AccessControlEntryRecord, "id" | "unknownTags">): string {
+  const { resourceType, resourceName, patternType, principal, host, operation, permissionType } = acl;
+  return JSON.stringify([resourceType, resourceName, patternType, principal, host, operation, permissionType]);
 }
 
 /** Topic with that name; undefined if it does not exist. */

@@ -1,6 +1,8 @@
 /** Levels of `metadata.version` that change records or decisions, and the supported range. */
 export const METADATA_VERSION = {
   minimum: 7,
+  /** 3.5-IV2: SCRAM credentials in the metadata. */
+  scram: 11,
   /** From here on, a shrinking ISR does not bump the leader epoch (KAFKA-15021). */
   noEpochPerIsr: 12,
   /** 3.6-IV1: metadata transactions, for decisions larger than a batch (KIP-868). */
@@ -12,6 +14,8 @@ export const METADATA_VERSION = {
   dynamicVoters: 21,
   eligibleLeaderReplicas: 23,
   cordonedDirectories: 30,
+  /** 4.4-IV1: ranges of addresses as hosts of ACLs. */
+  hostRanges: 32,
   controllersLeave: 33,
   latest: 33,
 } as const;

@@ -1,6 +1,7 @@
 import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfigValue } from "@samsa/base";
 import { brokerConfigs } from "./configs.ts";
 import { parseOverrides } from "./connection-overrides.ts";
+import { tlsConfigs } from "./security-configs.ts";
 import { LISTENER_LIMITS } from "./server-configs.ts";
 import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
@@ -20,9 +21,30 @@ export function baseName(name: string): string | undefined {
   return OF_LISTENER.exec(name)?.[1];
 }
 
-/** Declaration of a broker setting, with or without a listener prefix. */
+/** Settings of security that a listener may have for itself. */
+const SECURITY_OF_LISTENER: readonly string[] = [
+  ...Object.keys(tlsConfigs),
+  ...["sasl.enabled.mechanisms", "sasl.server.max.receive.size", "connections.max.reauth.ms"],
+];
+/** Settings that a mechanism of a listener may have for itself, by its name in small letters. */
+const OF_MECHANISM = /^(?:plain|scram-sha-256|scram-sha-512)\.(sasl\.jaas\.config|connections\.max\.reauth\.ms)$/;
+
+/** Name of a setting without the prefix of a listener, and of a mechanism. */
+function generalName(name: string): string {
+  const base = baseName(name) ?? name;
+  return OF_MECHANISM.exec(base)?.[1] ?? base;
+}
+
+/** Declaration of a broker setting, with or without the prefix of a listener and of a mechanism. */
 export function listenerSpec(name: string): AnyConfigSpec | undefined {
-  return brokerSpec(name) ?? brokerSpec(baseName(name) ?? "");
+  return brokerSpec(name) ?? brokerSpec(generalName(name));
+}
+
+/** True for a setting that has an effect on one listener, or on one mechanism of it. */
+export function isListenerSetting(name: string): boolean {
+  const base = baseName(name);
+  if (base === undefined) return false;
+  return isListenerLimit(name) || SECURITY_OF_LISTENER.includes(base) || OF_MECHANISM.test(base);
 }
 
 /** True if a setting limits the connections of one listener. */
@@ -220,7 +242,7 @@ export function namedAnew(settings: ReadonlyMap<string, string>): ReadonlyMap<st
 /** Throws the first `ConfigError` among the settings, alone or in combination. */
 export function checkBrokerConfigs(names: Iterable<string>, lookup: Lookup): void {
   for (const name of names) {
-    const spec = isListenerLimit(name) ? listenerSpec(name) : brokerSpec(name);
+    const spec = isListenerSetting(name) ? listenerSpec(name) : brokerSpec(name);
     const text = lookup(name);
     // Skip classes: the existence of a class on a Java virtual machine cannot be checked.
     if (spec !== undefined && text !== undefined && spec.type !== "class") parseConfigValue(name, spec, text);

@@ -3,6 +3,7 @@ import { consumerGroupConfigs } from "./consumer-group-configs.ts";
 import { parseOverrides } from "./connection-overrides.ts";
 import { quorumConfigs } from "./quorum-configs.ts";
 import { replicaConfigs } from "./replica-configs.ts";
+import { securityConfigs, tlsConfigs } from "./security-configs.ts";
 import { serverConfigs } from "./server-configs.ts";
 import { shareConfigs } from "./share-configs.ts";
 import { COMPRESSION, GZIP_LEVEL, LONG_MAX, LZ4_LEVEL, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
@@ -95,6 +96,8 @@ export const brokerConfigs = configSpecs({
   },
   ...consumerGroupConfigs,
   ...replicaConfigs,
+  ...securityConfigs,
+  ...tlsConfigs,
   ...serverConfigs,
   ...shareConfigs,
   ...quorumConfigs,

@@ -63,7 +63,20 @@ export function listenerSettings(config: BrokerConfig, hostName: string): Listen
   };
 }
 
-function protocolOf(settings: ListenerSettings, name: string): string | undefined {
+/** Codes of security protocols in registrations (`SecurityProtocol`). */
+const PROTOCOL_CODES: Readonly<Record<string, number>> = { PLAINTEXT: 0, SSL: 1, SASL_PLAINTEXT: 2, SASL_SSL: 3 };
+
+/** Code of the security protocol of a listener. */
+export function protocolCode(config: Pick<BrokerConfig, "listener.security.protocol.map">, listener: string): number {
+  const protocols = config["listener.security.protocol.map"].split(",");
+  return PROTOCOL_CODES[protocolOf({ protocols }, listener) ?? ""] ?? 0;
+}
+
+/** Security protocols of listeners that are available. */
+const PROTOCOLS: readonly string[] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+
+/** Security protocol of a listener, in `listener.security.protocol.map`. */
+export function protocolOf(settings: Pick<ListenerSettings, "protocols">, name: string): string | undefined {
   for (const entry of settings.protocols) {
     const [listener, protocol] = entry.split(":");
     if (listener?.trim().toUpperCase() === name) return protocol?.trim().toUpperCase();
@@ -157,8 +170,9 @@ function checkProtocols(settings: ListenerSettings, listen: readonly Endpoint[])
     if (protocol === undefined) {
       throw new ConfigError("listeners", name, "No security protocol in listener.security.protocol.map");
     }
-    if (protocol !== "PLAINTEXT") {
-      throw new ConfigError("listeners", name, `The security protocol ${protocol} is not available; use PLAINTEXT`);
+    if (!PROTOCOLS.includes(protocol)) {
+      const why = `The security protocol ${protocol} is not available; there are ${PROTOCOLS.join(", ")}`;
+      throw new ConfigError("listeners", name, why);
     }
   }
 }
@@ -261,4 +275,20 @@ export function planListeners(settings: ListenerSettings): NodeListeners {
       ? planController(settings, all.filter(isOfController), given.filter(isOfController))
       : NO_LISTENERS,
   };
+}
+
+/**
+ * Looks up a setting of a listener, or of a mechanism of it: the more precise name precedes (KIP-103). Names of listeners
+ * and mechanisms are in small letters there.
+ */
+export function listenerSetting(
+  given: ReadonlyMap<string, string>,
+  listener: string,
+  name: string,
+  mechanism?: string,
+): string | undefined {
+  const prefix = `listener.name.${listener.toLowerCase()}.`;
+  const own = mechanism === undefined ? undefined : `${mechanism.toLowerCase()}.${name}`;
+  const names = [...(own === undefined ? [] : [prefix + own, own]), prefix + name, name];
+  return names.map(one => given.get(one)).find(value => value !== undefined);
 }

@@ -2,9 +2,6 @@ import { ConfigError } from "@samsa/base";
 
 /** Settings that restrict clients, each with the value that restricts nothing. */
 const PROTECTING: ReadonlyMap<string, string> = new Map([
-  ["authorizer.class.name", ""],
-  ["super.users", ""],
-  ["security.inter.broker.protocol", "PLAINTEXT"],
   ["principal.builder.class", ""],
   ["client.quota.callback.class", ""],
 ]);

@@ -15,7 +15,7 @@ import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Codec, Compression } from "@samsa/records";
 import type { CleanerSettings } from "@samsa/storage";
 import { clientMetricsConfigs, clientMetricsConfigsFault } from "./client-metrics-configs.ts";
-import { baseName, brokerSpec, isListenerLimit, type Lookup } from "./config-checks.ts";
+import { baseName, brokerSpec, isListenerSetting, type Lookup } from "./config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { type GroupConfigs, groupConfigs, groupConfigsFault } from "./group-configs.ts";
 import { groupRange, limited } from "./group-limits.ts";
@@ -212,7 +212,7 @@ export class Settings {
   /** Names of dynamic settings, of this broker or of the cluster, that have no effect. */
   idle(image: MetadataImage): string[] {
     const names = [this.nodeId, ""].flatMap(name => [...configsOf(image, RESOURCE_TYPE.broker, name).keys()]);
-    return [...new Set(names)].filter(name => !Object.hasOwn(brokerConfigs, name) && !isListenerLimit(name));
+    return [...new Set(names)].filter(name => !Object.hasOwn(brokerConfigs, name) && !isListenerSetting(name));
   }
 
   /** Values of a topic setting and its synonyms, highest precedence first, as DescribeConfigs lists them. */

@@ -5,11 +5,8 @@ import { type AnyConfigSpec, type ConfigSpecs, type ConfigType, invariant, type 
  * time, if they do. They are validated as in Kafka, so that a file or request that Kafka refuses is refused too.
  */
 const TABLE = `
-authorizer.class.name | string | ""
 background.threads | int | 10 | 1.. | cluster-wide
 client.quota.callback.class | class | null
-connection.failed.authentication.delay.ms | int | 100 | 0..
-connections.max.reauth.ms | long | 0
 controller.quorum.append.linger.ms | int | 25 | 0..
 delegation.token.expiry.check.interval.ms | long | 3600000 | 1..
 delegation.token.expiry.time.ms | long | 86400000 | 1..
@@ -95,8 +92,6 @@ remote.log.storage.manager.impl.prefix | string | rsm.config. | nonempty
 remote.log.storage.system.enable | boolean | false
 replica.socket.receive.buffer.bytes | int | 65536
 sasl.client.callback.handler.class | class | null
-sasl.enabled.mechanisms | list | GSSAPI | | per-broker
-sasl.jaas.config | password | null | | per-broker
 sasl.kerberos.kinit.cmd | string | /usr/bin/kinit | | per-broker
 sasl.kerberos.min.time.before.relogin | long | 60000 | | per-broker
 sasl.kerberos.principal.to.local.rules | list | DEFAULT | | per-broker
@@ -113,8 +108,6 @@ sasl.login.refresh.window.factor | double | 0.8 | | per-broker
 sasl.login.refresh.window.jitter | double | 0.05 | | per-broker
 sasl.login.retry.backoff.max.ms | long | 10000
 sasl.login.retry.backoff.ms | long | 100
-sasl.mechanism.controller.protocol | string | GSSAPI
-sasl.mechanism.inter.broker.protocol | string | GSSAPI | | per-broker
 sasl.oauthbearer.allow.unverified.audience | boolean | false
 sasl.oauthbearer.allow.unverified.issuer | boolean | false
 sasl.oauthbearer.assertion.algorithm | string | RS256 | ~ES256/RS256
@@ -144,7 +137,6 @@ sasl.oauthbearer.scope.claim.name | string | scope
 sasl.oauthbearer.sub.claim.name | string | sub
 sasl.oauthbearer.token.endpoint.url | string | null
 sasl.server.callback.handler.class | class | null
-sasl.server.max.receive.size | int | 524288
 security.providers | string | null
 share.coordinator.append.linger.ms | int | -1 | -1..
 share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
@@ -154,27 +146,11 @@ socket.receive.buffer.bytes | int | 102400
 socket.send.buffer.bytes | int | 102400
 ssl.allow.dn.changes | boolean | false
 ssl.allow.san.changes | boolean | false
-ssl.cipher.suites | list | "" | | per-broker
-ssl.client.auth | string | none | required/requested/none | per-broker
-ssl.enabled.protocols | list | TLSv1.2,TLSv1.3 | | per-broker
-ssl.endpoint.identification.algorithm | string | https | | per-broker
 ssl.engine.factory.class | class | null | | per-broker
-ssl.key.password | password | null | | per-broker
 ssl.keymanager.algorithm | string | SunX509 | | per-broker
-ssl.keystore.certificate.chain | password | null | | per-broker
-ssl.keystore.key | password | null | | per-broker
-ssl.keystore.location | string | null | | per-broker
-ssl.keystore.password | password | null | | per-broker
-ssl.keystore.type | string | JKS | | per-broker
-ssl.principal.mapping.rules | string | DEFAULT
-ssl.protocol | string | TLSv1.3 | | per-broker
 ssl.provider | string | null | | per-broker
 ssl.secure.random.implementation | string | null | | per-broker
 ssl.trustmanager.algorithm | string | PKIX | | per-broker
-ssl.truststore.certificates | password | null | | per-broker
-ssl.truststore.location | string | null | | per-broker
-ssl.truststore.password | password | null | | per-broker
-ssl.truststore.type | string | JKS | | per-broker
 unstable.feature.versions.enable | boolean | false
 `;
 

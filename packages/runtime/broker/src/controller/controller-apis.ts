@@ -6,10 +6,15 @@ import {
   type UpdateFeaturesRequest,
   type UpdateFeaturesResponse,
 } from "@samsa/protocol";
+import type { BrokerConfig } from "../config/configs.ts";
+import { NO_AUTHORIZER, unreadableCreation, unreadableDeletion } from "../request/acls.ts";
+import { EACH_ALTERED_CONFIG } from "../request/config-permissions.ts";
+import type { RequestError } from "../request/error-responses.ts";
 import { ALTER_CLUSTER, ALTER_CLUSTER_CONFIGS, apisOn, CLUSTER_ACTION, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { CLIENT_APIS } from "./controller-client-apis.ts";
 import { apiVersions, describeCluster, listPartitionReassignments } from "./controller-cluster-apis.ts";
 import { NotControllerError } from "./quorum-controller.ts";
+import { deleteTopics, EACH_CREATED_TOPIC, EACH_GROWN_TOPIC, withoutSecrets } from "./topic-permissions.ts";
 import { control, type ControllerParts, type ControllerRow, ofQuorum } from "./controller-row.ts";
 
 /** First version of DeleteTopics whose clients know TOPIC_DELETION_DISABLED. */
@@ -18,6 +23,7 @@ const DISABLED_VERSION = 3;
 const ONE_OUTCOME_VERSION = 2;
 
 const DELETE_TOPICS = control("DeleteTopics", {
+  answer: deleteTopics,
   isTimed: true,
   throttle: { mutationsSince: 5 },
   refusal: (config, version) => {
@@ -34,22 +40,31 @@ const ALTER_CLIENT_QUOTAS = control("AlterClientQuotas", {
     controller.submit("AlterClientQuotas", { ...request, unresolved: await unresolvedHosts(env, request) }),
 });
 
+/** Refuses to change ACLs that no authorizer would apply. */
+const withoutAuthorizer = (config: BrokerConfig): RequestError | undefined =>
+  config["authorizer.class.name"] === "" ? NO_AUTHORIZER : undefined;
+
 const UPDATE_FEATURES = control("UpdateFeatures", {
   ...ALTER_CLUSTER,
   answer: updateFeatures,
-  shown: (response, version) => (version >= ONE_OUTCOME_VERSION ? { ...response, results: [] } : response),
+  shown: (response, { version }) => (version >= ONE_OUTCOME_VERSION ? { ...response, results: [] } : response),
 });
 
 /** Table of the APIs of the active controller (`ControllerApis`). */
 export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("controller", [
   apiVersions,
   describeCluster,
-  control("CreateTopics", { isTimed: true, throttle: { mutationsSince: 6 } }),
+  control("CreateTopics", {
+    isTimed: true,
+    throttle: { mutationsSince: 6 },
+    ...EACH_CREATED_TOPIC,
+    shown: withoutSecrets,
+  }),
   DELETE_TOPICS,
-  control("AlterConfigs"),
-  control("CreatePartitions", { isTimed: true, throttle: { mutationsSince: 3 } }),
+  control("AlterConfigs", EACH_ALTERED_CONFIG),
+  control("CreatePartitions", { isTimed: true, throttle: { mutationsSince: 3 }, ...EACH_GROWN_TOPIC }),
   control("ElectLeaders", { isTimed: true, ...ALTER_CLUSTER }),
-  control("IncrementalAlterConfigs"),
+  control("IncrementalAlterConfigs", EACH_ALTERED_CONFIG),
   control("AlterPartitionReassignments", { isTimed: true, ...ALTER_CLUSTER }),
   listPartitionReassignments,
   ALTER_CLIENT_QUOTAS,
@@ -71,6 +86,9 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   ofQuorum("RemoveRaftVoter", ALTER_CLUSTER),
   ofQuorum("UpdateRaftVoter"),
   control("UnregisterController", ALTER_CLUSTER),
+  control("AlterUserScramCredentials", ALTER_CLUSTER),
+  control("CreateAcls", { ...ALTER_CLUSTER, unreadable: unreadableCreation, refusal: withoutAuthorizer }),
+  control("DeleteAcls", { ...ALTER_CLUSTER, unreadable: unreadableDeletion, refusal: withoutAuthorizer }),
   ...CLIENT_APIS,
 ]);
 

@@ -2,7 +2,7 @@ import type { ControllerRequests } from "@samsa/controller";
 import { type ApiName, type ApiNameOn, Apis, Errors, type Infer } from "@samsa/protocol";
 import type { QuotaClient } from "../quotas/quotas.ts";
 import { hasError } from "../request/error-codes.ts";
-import type { RequestContext } from "../request/request-context.ts";
+import type { RequestOrigin } from "../request/request-context.ts";
 
 /** APIs that brokers send to the active controller, though it decides nothing on them. */
 type UndecidedApi = "DescribeQuorum" | "AddRaftVoter" | "RemoveRaftVoter" | "ListPartitionReassignments";
@@ -28,7 +28,7 @@ export interface ControllerClient extends QuotaClient {
 }
 
 /** Client of a request, as the controller needs to know it. */
-export function controllerClient({ user, clientId, version, peer }: RequestContext): ControllerClient {
+export function controllerClient({ user, clientId, version, peer }: RequestOrigin): ControllerClient {
   return { user, clientId, version, host: peer.host };
 }
 

@@ -1,8 +1,10 @@
 import { type ApiName, Errors } from "@samsa/protocol";
-import { absentTopic, describedConfigs } from "../metadata/described-configs.ts";
-import { createAcls, deleteAcls, describeAcls } from "../request/acls.ts";
-import { ALTER_CLUSTER, type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
-import { requesterOf } from "../request/error-responses.ts";
+import { describedConfigs } from "../metadata/described-configs.ts";
+import { EACH_DESCRIBED_CONFIG } from "../request/config-permissions.ts";
+import { saslAuthenticate, saslHandshake } from "../request/sasl.ts";
+import { describedAcls, NO_AUTHORIZER_HERE, unreadableDescription } from "../request/acls.ts";
+import { type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
+import { errorResponses, requesterOf } from "../request/error-responses.ts";
 import type { Handler } from "../request/handler.ts";
 import type { ControllerContext, ControllerParts, ControllerRow } from "./controller-row.ts";
 
@@ -14,18 +16,14 @@ function row<N extends AnswerableApi>(name: N, handler: Served<NoInfer<N>>, colu
 
 /** DescribeConfigs of this controller, of topics and of the cluster (KIP-919). */
 const describeConfigs: Served<"DescribeConfigs"> = ({ nodeId, settings, image }, request, _context, reply) => {
-  const metadata = image();
-  const topicFault = (name: string) => (metadata.topicIds.has(name) ? undefined : absentTopic(name));
-  reply(describedConfigs({ nodeId, settings, image: metadata }, request, topicFault));
+  reply(describedConfigs({ nodeId, settings, image: image() }, request));
 };
 
-/** Answer to SASL on a connection that needs no authentication, or has it behind itself. */
-const saslHandshake: Served<"SaslHandshake"> = (_parts, _request, _context, reply) =>
-  reply({ errorCode: Errors.ILLEGAL_SASL_STATE.code, mechanisms: [] });
-
-const saslAuthenticate: Served<"SaslAuthenticate"> = (_parts, _request, _context, reply) => {
-  const errorMessage = "SaslAuthenticate request received after successful authentication";
-  reply({ errorCode: Errors.ILLEGAL_SASL_STATE.code, errorMessage, authBytes: new Uint8Array(0) });
+const describeAcls: Served<"DescribeAcls"> = ({ config, image }, request, context, reply) => {
+  const fault = unreadableDescription(request);
+  if (fault !== undefined) return context.close(fault);
+  if (config["authorizer.class.name"] === "") return reply(errorResponses.DescribeAcls(request, NO_AUTHORIZER_HERE));
+  reply(describedAcls(image(), request));
 };
 
 /** Error of requests for delegation tokens, and the times with it: no secret key is set (`allowTokenRequests`). */
@@ -36,12 +34,18 @@ function tokenFault({ isForwarded }: ControllerContext): { readonly errorCode: n
     : { errorCode: Errors.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED.code, time: -1 };
 }
 
+/** Error of a request for a token of another user (`CREATE_TOKENS`, KIP-373). */
+const UNAUTHORIZED_TOKEN = { errorCode: Errors.DELEGATION_TOKEN_AUTHORIZATION_FAILED.code, time: -1 };
+
 const createDelegationToken: Served<"CreateDelegationToken"> = (_parts, request, context, reply) => {
   const requester = { type: "User", name: context.user };
   const { ownerPrincipalType, ownerPrincipalName } = request;
   const isOwn = ownerPrincipalName === null || ownerPrincipalName === "";
   const owner = isOwn ? requester : { type: ownerPrincipalType ?? requester.type, name: ownerPrincipalName };
-  const { errorCode, time } = tokenFault(context);
+  const fault = tokenFault(context);
+  const isRequester = owner.type === requester.type && owner.name === requester.name;
+  const mayCreate = isRequester || context.access.permits("CREATE_TOKENS", "USER", `${owner.type}:${owner.name}`);
+  const { errorCode, time } = context.isForwarded && !mayCreate ? UNAUTHORIZED_TOKEN : fault;
   reply({
     errorCode,
     principalType: owner.type,
@@ -72,10 +76,8 @@ const changeToken: Served<"RenewDelegationToken"> & Served<"ExpireDelegationToke
  * DescribeUserScramCredentials are among Kafka's schemas for controllers, but `ControllerApis` answers neither.
  */
 export const CLIENT_APIS: readonly ControllerRow[] = [
-  row("DescribeConfigs", describeConfigs),
+  row("DescribeConfigs", describeConfigs, EACH_DESCRIBED_CONFIG),
   row("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
-  row("CreateAcls", createAcls, ALTER_CLUSTER),
-  row("DeleteAcls", deleteAcls, ALTER_CLUSTER),
   row("SaslHandshake", saslHandshake),
   row("SaslAuthenticate", saslAuthenticate),
   row("CreateDelegationToken", createDelegationToken),

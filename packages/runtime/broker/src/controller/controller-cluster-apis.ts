@@ -3,7 +3,7 @@ import { Errors } from "@samsa/protocol";
 import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
 import { ALTER_CLUSTER, apiRow, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { announcedFeatures } from "../metadata/features.ts";
-import { ALLOWED, NOT_ASKED } from "../request/authorized-operations.ts";
+import { clusterOperations } from "../request/authorized-operations.ts";
 import type { ControllerContext, ControllerParts, ControllerRow } from "./controller-row.ts";
 
 const BROKERS = 1;
@@ -24,7 +24,8 @@ export const apiVersions: ControllerRow = apiRow<"ApiVersions", ControllerParts,
 /** DescribeCluster of controllers (KIP-919). */
 export const describeCluster: ControllerRow = apiRow<"DescribeCluster", ControllerParts, ControllerContext>(
   "DescribeCluster",
-  ({ clusterId, image, quorum }, request, { listener }, reply) => {
+  ({ clusterId, image, quorum }, request, context, reply) => {
+    const { listener } = context;
     const { endpointType } = request;
     const base = { throttleTimeMs: 0, endpointType: CONTROLLERS, clusterId };
     const refuse = ({ code }: { readonly code: number }, errorMessage: string): void =>
@@ -45,7 +46,7 @@ export const describeCluster: ControllerRow = apiRow<"DescribeCluster", Controll
       if (endpoint === undefined) return [];
       return [{ brokerId: controllerId, host: endpoint.host, port: endpoint.port, rack: null }];
     });
-    const clusterAuthorizedOperations = request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED;
+    const clusterAuthorizedOperations = clusterOperations(context, request.includeClusterAuthorizedOperations);
     reply({ ...base, errorCode: 0, controllerId: quorum.leaderId ?? -1, brokers, clusterAuthorizedOperations });
   },
   // Kafka asks for more than on a broker, where DESCRIBE is enough.

@@ -8,9 +8,10 @@ import {
   UnsupportedVersionError,
 } from "@samsa/protocol";
 import { type AnyReply, apiRow, CLUSTER_ACTION } from "../request/api-row.ts";
-import type { Authorizer } from "../request/authorizer.ts";
-import { denial } from "../request/denial.ts";
-import type { RequestContext } from "../request/request-context.ts";
+import { AuthorizerNotReadyError } from "@samsa/security";
+import { Access } from "../request/access.ts";
+import { authorized } from "../request/authorization.ts";
+import type { RequestOrigin } from "../request/request-context.ts";
 import type { BrokerWatch } from "./broker-watch.ts";
 import { CONTROLLER_APIS } from "./controller-apis.ts";
 import { isElsewhere } from "./controller-channel.ts";
@@ -29,7 +30,7 @@ export const LISTENER_APIS: ReadonlyMap<number, ControllerRow> = new Map([
   [ENVELOPE.key, ENVELOPE],
 ]);
 
-interface Origin extends RequestContext {
+interface Origin extends RequestOrigin {
   readonly isForwarded?: true;
 }
 
@@ -42,14 +43,12 @@ interface Call {
 /** Handles requests that arrive on a listener of controllers, in an Envelope or not (`ControllerApis.handle`). */
 export class ControllerRequests {
   readonly #parts: ControllerParts;
-  readonly #authorizer: Authorizer;
   readonly #logger: Logger;
   readonly #watch: BrokerWatch;
 
-  constructor(parts: ControllerParts, authorizer: Authorizer, watch: BrokerWatch) {
+  constructor(parts: ControllerParts, watch: BrokerWatch) {
     this.#parts = parts;
     this.#watch = watch;
-    this.#authorizer = authorizer;
     this.#logger = parts.env.logger;
   }
 
@@ -61,25 +60,24 @@ export class ControllerRequests {
       reply(response, sent);
     };
     try {
-      const client = { user: context.user, host: context.peer.host };
-      const action = row.action(request, context.version);
-      if (action !== undefined && !this.#authorizer.allows(client, action)) {
-        return once(row.failure(request, denial(row.name, action), context.version));
-      }
-      if (row === ENVELOPE) return this.#open(request as EnvelopeRequest, context, once);
-      if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(context.peer, request as BrokerHeartbeatRequest);
+      const access = new Access(this.#parts.authorizer, { user: context.user, host: context.peer.host, api: row.name });
       const { version, listener, user, clientId, isForwarded = false } = context;
       const close = (reason: string): void => context.close(reason);
-      const quota = mutationQuota(this.#parts, row, { user, clientId, version });
-      row.handle(this.#parts, request, { version, listener, quota, user, isForwarded, close }, once);
+      authorized(row, { request, version, access, close }, once, (permitted, answer) => {
+        if (row === ENVELOPE) return this.#open(permitted as EnvelopeRequest, context, answer);
+        if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(context.peer, permitted as BrokerHeartbeatRequest);
+        const quota = mutationQuota(this.#parts, row, { user, clientId, version });
+        row.handle(this.#parts, permitted, { version, listener, quota, user, access, isForwarded, close }, answer);
+      });
     } catch (error) {
-      this.#logger.error("request failed", { api: row.name, version: context.version, error });
+      if (error instanceof AuthorizerNotReadyError) this.#logger.info(error.message, { api: row.name });
+      else this.#logger.error("request failed", { api: row.name, version: context.version, error });
       if (!isReplied) reply(row.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, context.version));
     }
   }
 
   /** Handles the request in an Envelope on behalf of its client. */
-  #open(envelope: EnvelopeRequest, context: RequestContext, reply: AnyReply): void {
+  #open(envelope: EnvelopeRequest, context: RequestOrigin, reply: AnyReply): void {
     const refuse = ({ code }: { readonly code: number }): void => reply({ responseData: null, errorCode: code });
     let opened: OpenedEnvelope;
     let call: Call;

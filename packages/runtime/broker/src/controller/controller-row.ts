@@ -1,6 +1,7 @@
 import type { BrokerId, Env } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
+import type { Authorizer } from "@samsa/security";
 import type { RaftApi, RaftClient, RaftReply } from "@samsa/raft";
 import { Errors } from "@samsa/protocol";
 import {
@@ -11,12 +12,13 @@ import {
   CLUSTER_ACTION,
   type Columns,
 } from "../request/api-row.ts";
+import { Access } from "../request/access.ts";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Settings } from "../config/settings.ts";
 import type { RequestError } from "../request/error-responses.ts";
 import type { Handler } from "../request/handler.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, type QuotaClient, type Quotas } from "../quotas/quotas.ts";
-import type { ControllerApi, ControllerRequest } from "./controller-channel.ts";
+import type { ControllerApi, ControllerRequest, ControllerResponse } from "./controller-channel.ts";
 import { NotControllerError, type QuorumController } from "./quorum-controller.ts";
 
 /** Parts of a controller that its APIs use. */
@@ -27,6 +29,7 @@ export interface ControllerParts {
   readonly config: BrokerConfig;
   readonly settings: Settings;
   readonly quotas: Quotas;
+  readonly authorizer: Authorizer;
   readonly quorum: Pick<RaftClient, "epoch" | "handle" | "kraftVersion" | "leaderId" | "upgradeKraftVersion">;
   readonly controller: QuorumController;
   /** Committed metadata. */
@@ -44,6 +47,8 @@ export interface ControllerContext {
   readonly quota: MutationQuota;
   /** Name of the principal. */
   readonly user: string;
+  /** Permissions of the client. */
+  readonly access: Access;
   /** True if a broker has sent the request on, in an Envelope or within the process. */
   readonly isForwarded: boolean;
   /** Ends a request that cannot be parsed without an answer of its API. */
@@ -60,10 +65,12 @@ interface Treatment<N extends ControllerApi> extends Columns<N> {
   readonly answer?: (
     parts: ControllerParts,
     request: ControllerRequest<N>,
-    version: number,
+    context: ControllerContext,
   ) => object | Promise<object>;
-  /** Form of the response for the version of the request. */
-  readonly shown?: (response: object, version: number) => object;
+  /** Says why a request cannot be read, so that its connection is closed. */
+  readonly unreadable?: (request: ControllerRequest<N>) => string | undefined;
+  /** Form of the response for the version of the request, and for what the client may see. */
+  readonly shown?: (response: object, context: ControllerContext) => object;
 }
 
 /** Row of the table of a controller's APIs. */
@@ -71,20 +78,22 @@ export type ControllerRow = ApiRow<ControllerParts, ControllerContext>;
 
 /** Builds the row of an API that the active controller answers. */
 export function control<N extends ControllerApi>(name: N, treatment: Treatment<N> = {}): ControllerRow {
-  const { isTimed, refusal, answer, shown, ...columns } = treatment;
+  const { isTimed, refusal, answer, unreadable, shown, ...columns } = treatment;
   const handler: Handler<N, ControllerParts, ControllerContext> = (parts, asked, context, reply) => {
     // The request and the response are those of the API: decisions and failures are built by its name.
     const request = asked as ControllerRequest<N>;
     const { version, quota } = context;
+    const fault = unreadable?.(request);
+    if (fault !== undefined) return context.close(fault);
     const tell = (response: object): void =>
-      (reply as unknown as (response: object) => void)(shown?.(response, version) ?? response);
+      (reply as unknown as (response: object) => void)(shown?.(response, context) ?? response);
     const failed = (error: RequestError): void => tell(row.failure(request, error, version) ?? {});
     const isLate = isTimed === true && "timeoutMs" in request && Number(request.timeoutMs) <= 0;
     const late = isLate ? { ...Errors.REQUEST_TIMED_OUT, detail: null } : undefined;
     const refused = refusal?.(parts.config, version) ?? late;
     if (refused !== undefined) return failed(refused);
     const answered = async (): Promise<object> =>
-      answer === undefined ? decide(parts, name, request, quota) : answer(parts, request, version);
+      answer === undefined ? decide(parts, name, request, quota) : answer(parts, request, context);
     answered()
       .then(tell)
       .catch(error => {
@@ -109,16 +118,17 @@ export function ofQuorum<N extends RaftApi & AnswerableApi>(
   return apiRow<N, ControllerParts, ControllerContext>(name, handler, columns);
 }
 
-async function decide<N extends ControllerApi>(
+/** Lets the controller decide on a request, by the name of its API. */
+export async function decide<N extends ControllerApi>(
   { controller }: ControllerParts,
   api: N,
   request: ControllerRequest<N>,
   quota: MutationQuota,
-): Promise<object> {
-  // Requests without an `answer` are those of the controller, by the same name.
+): Promise<ControllerResponse<N>> {
+  // The request and the response are those of the controller, by the same name.
   const name = api as keyof ControllerRequests;
-  const response = await controller.submit(name, request as never, quota);
-  return { ...response, throttleTimeMs: quota.throttleMs() };
+  const response: object = await controller.submit(name, request as never, quota);
+  return { ...(response as ControllerResponse<N>), throttleTimeMs: quota.throttleMs() };
 }
 
 /** Partitions that a client may create and delete (`ControllerMutationQuotaManager`). */

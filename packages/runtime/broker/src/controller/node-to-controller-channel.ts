@@ -1,6 +1,6 @@
 import { type BrokerId, type Env, MalformedError } from "@samsa/base";
 import { Apis, Errors } from "@samsa/protocol";
-import { BrokerLink, type ConnectionOptions, WireError } from "@samsa/wire";
+import { BrokerLink, type Introduction, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { setupTimes } from "../config/server-configs.ts";
 import { errorResponses } from "../request/error-responses.ts";
@@ -28,7 +28,7 @@ interface Host {
   readonly config: BrokerConfig;
   /** Client id of the connection, for the controller's log. */
   readonly clientId: string;
-  readonly software: ConnectionOptions["software"];
+  readonly introduction: Introduction;
   /** Returns the active controller's node; undefined: unknown. */
   readonly active: () => ControllerNode | undefined;
   /** Controller of this node; undefined: it has none. */
@@ -126,11 +126,11 @@ export class NodeToControllerChannel implements ControllerChannel {
     const known = this.#link;
     if (known !== undefined && known.node.host === node.host && known.node.port === node.port) return known.link;
     known?.link.disconnect();
-    const { env, clientId, software, config, retryTimeoutMs } = this.#host;
+    const { env, clientId, introduction, config, retryTimeoutMs } = this.#host;
     const requestTimeoutMs = config["controller.socket.timeout.ms"];
     // A node that drops packets must not hold up a request, or the next controller, for longer than a request may take.
     const times = { requestTimeoutMs, ...setupTimes(config, Math.min(requestTimeoutMs, retryTimeoutMs)) };
-    const link = new BrokerLink(env, node, { clientId, software, ...times });
+    const link = new BrokerLink(env, node, { clientId, ...introduction, ...times });
     this.#link = { node, link };
     return link;
   }

@@ -17,7 +17,7 @@ import type { BrokerConfig } from "../config/configs.ts";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
 import { registeredFeatures } from "../metadata/features.ts";
 import type { MetadataPublisher } from "../metadata/publisher.ts";
-import type { Endpoint } from "../config/listeners.ts";
+import { type Endpoint, protocolCode } from "../config/listeners.ts";
 
 interface Host {
   readonly env: Env;
@@ -222,7 +222,10 @@ export class BrokerLifecycle implements MetadataPublisher {
       brokerId: nodeId,
       clusterId,
       incarnationId,
-      listeners: this.#endpoints.map(({ name, host, port }) => ({ name, host, port, securityProtocol: 0 })),
+      listeners: this.#endpoints.map(({ name, host, port }) => ({
+        ...{ name, host, port },
+        securityProtocol: protocolCode(this.#host.config, name),
+      })),
       features: registeredFeatures(),
       rack: config["broker.rack"] ?? null,
       logDirs: dirs.live.map(({ directoryId }) => directoryId).sort(),

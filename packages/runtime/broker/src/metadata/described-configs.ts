@@ -16,6 +16,7 @@ import { brokerConfigs } from "../config/configs.ts";
 import { groupConfigs } from "../config/group-configs.ts";
 import { type Setting, type Settings, SOURCE } from "../config/settings.ts";
 import { topicConfigs } from "../config/topic-configs.ts";
+import { BROKER_LOGGER } from "../request/config-permissions.ts";
 import type { ItemOf, RequestOf, ResponseOf } from "../request/handler.ts";
 
 type ConfigEntry = NonNullable<ItemOf<"DescribeConfigs", "results">["configs"]>[number];
@@ -27,7 +28,6 @@ export interface ConfigSource {
   readonly image: MetadataImage;
 }
 
-const BROKER_LOGGER = 8;
 const KNOWN_TYPES: readonly number[] = [...Object.values(RESOURCE_TYPE), BROKER_LOGGER];
 
 type Resource = DescribeConfigsRequest["resources"][number];
@@ -189,15 +189,12 @@ const DESCRIBERS: Readonly<Record<number, (parts: ConfigSource, asked: Asked) =>
   [BROKER_LOGGER]: ofLoggers,
 };
 
-/** Error of a topic that cannot be described; undefined: none. */
-export type TopicFault = (topic: string) => { errorCode: number; errorMessage: string } | undefined;
-
-function describe(source: ConfigSource, topicFault: TopicFault, asked: Asked) {
+function describe(source: ConfigSource, asked: Asked) {
   const { resourceType, resourceName } = asked.resource;
   const nothing: ConfigEntry[] = [];
   const base = { resourceType, resourceName, errorCode: 0, errorMessage: "", configs: nothing };
-  const fault = resourceType === RESOURCE_TYPE.topic ? topicFault(resourceName) : undefined;
-  if (fault !== undefined) return { ...base, ...fault };
+  const isAbsent = resourceType === RESOURCE_TYPE.topic && !source.image.topicIds.has(resourceName);
+  if (isAbsent) return { ...base, ...absentTopic(resourceName) };
   const describer = DESCRIBERS[resourceType];
   invariant(describer !== undefined, "the type of the resource is known");
   try {
@@ -212,7 +209,6 @@ function describe(source: ConfigSource, topicFault: TopicFault, asked: Asked) {
 export function describedConfigs(
   source: ConfigSource,
   request: RequestOf<"DescribeConfigs">,
-  topicFault: TopicFault,
 ): ResponseOf<"DescribeConfigs"> {
   const { resources, includeSynonyms, includeDocumentation } = request;
   // An unknown resource type fails the whole request.
@@ -225,12 +221,12 @@ export function describedConfigs(
   const asked = { includeSynonyms, includeDocumentation };
   return {
     throttleTimeMs: 0,
-    results: resources.map(resource => describe(source, topicFault, { resource, ...asked })),
+    results: resources.map(resource => describe(source, { resource, ...asked })),
   };
 }
 
 /** Error of a topic that does not exist. */
-export function absentTopic(name: string): { errorCode: number; errorMessage: string } {
+function absentTopic(name: string): { errorCode: number; errorMessage: string } {
   const errorMessage = topicNameFault(name) ?? "";
   const error = errorMessage === "" ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION;
   return { errorCode: error.code, errorMessage };

@@ -21,10 +21,13 @@ import { plainAddress } from "../limits/connection-limits.ts";
 import type { HeldBytes } from "../limits/held-bytes.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
 import type { Quotas } from "../quotas/quotas.ts";
+import type { ListenerSecurity } from "../security/listener-security.ts";
+import type { TlsListener } from "../security/tls-listener.ts";
+import { Authentication, type AuthenticationOutcome } from "./authentication.ts";
 import {
   type Peer,
   readHead,
-  type RequestContext,
+  type RequestOrigin,
   type RequestHead,
   type RequestMemory,
   UNKNOWN_SOFTWARE,
@@ -38,7 +41,7 @@ const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
 /** Smaller frames and replies are not counted: their number is limited. */
 const COUNTED_BYTES = 32 * 1024;
-/** Principal of all clients. */
+/** Principal of clients of a listener without authentication. */
 const ANONYMOUS = "ANONYMOUS";
 /** Longest throttle time that a reply can carry, an int32, in ms. */
 const LONGEST_MUTE_MS = 0x7fffffff;
@@ -91,7 +94,7 @@ interface Spent {
 
 /** Handles the requests of a role: replies once to each, now or later; never throws. */
 export interface RequestHandling<Row extends ApiShape> {
-  handle(api: Row, request: object, context: RequestContext, reply: AnyReply): void;
+  handle(api: Row, request: object, context: RequestOrigin, reply: AnyReply): void;
 }
 
 /** Parts of a role that its connections share. */
@@ -174,17 +177,42 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   /** Monotonic time until which no request is handled, in ms; 0: not muted. */
   #mutedUntil = 0;
   #unmute: Timer | undefined;
+  /** Undefined on a listener without SASL. */
+  readonly #authentication: Authentication | undefined;
+  readonly #failureDelayMs: number;
+  /** Name of the user with the certificate of the client; undefined without one, and on a listener with SASL. */
+  readonly #certified: string | undefined;
+  /** True once the client is refused: nothing else is handled. */
+  #isRefused = false;
   lastActive: number;
   readonly peer: Peer;
 
-  constructor(host: ConnectionHost<Row>, connection: Connection, listener: string) {
+  constructor(host: ConnectionHost<Row>, connection: Connection, listener: string, security?: ListenerSecurity) {
     this.#host = host;
     this.#connection = connection;
     this.#listener = listener;
-    this.#frames = new FrameSplitter(host.maxRequestBytes, host.buffers);
+    const { env, writer } = host;
+    const { sasl, tls } = security ?? {};
+    this.#authentication = sasl && new Authentication({ clock: env.clock, writer, sasl });
+    this.#failureDelayMs = sasl?.failureDelayMs ?? 0;
+    this.#frames = new FrameSplitter(sasl?.maxReceiveBytes ?? host.maxRequestBytes, host.buffers);
     this.lastActive = host.env.clock.monotonic();
     const { remoteHost, remotePort } = connection;
+    this.#certified = sasl === undefined && tls !== undefined ? this.#userOf(tls) : undefined;
     this.peer = { host: plainAddress(remoteHost), port: remotePort, software: UNKNOWN_SOFTWARE };
+  }
+
+  /** Name of the user with the certificate of the client; closes the connection if no rule gives a name. */
+  #userOf(tls: TlsListener): string | undefined {
+    const { peerCertificate } = this.#connection;
+    if (peerCertificate === undefined) return undefined;
+    try {
+      return tls.userOf(peerCertificate);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.reject(error.message);
+      return undefined;
+    }
   }
 
   get busy(): boolean {
@@ -275,6 +303,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #mayHandle(): boolean {
     return (
       !this.#closed &&
+      !this.#isRefused &&
       this.#mutedUntil === 0 &&
       this.#slots.length < MAX_IN_FLIGHT &&
       this.#connection.pendingBytes() < MAX_UNSENT_BYTES
@@ -317,6 +346,47 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   }
 
   #handle(frame: Uint8Array): void {
+    const authentication = this.#authentication;
+    if (authentication?.wants(frame) === true) return this.#authenticate(authentication, frame);
+    if (authentication?.isExpired === true) {
+      this.#host.budget.give(frame.length);
+      return this.reject("its session has ended");
+    }
+    this.#request(frame);
+  }
+
+  /** Has a frame of an authentication handled. */
+  #authenticate(authentication: Authentication, frame: Uint8Array): void {
+    const slot = new Slot(this.#host.budget, frame.length, ApiKey.SaslAuthenticate);
+    this.#slots.push(slot);
+    authentication.handle(frame, outcome => {
+      if (this.#closed) return;
+      if (outcome.type === "pass") {
+        this.#slots.pop();
+        return this.#request(frame);
+      }
+      if (outcome.type === "reply") {
+        if (authentication.identity !== undefined) this.#frames.limit = this.#host.maxRequestBytes;
+        return this.#reply(slot, outcome.chunks);
+      }
+      if (outcome.type === "close") this.reject(outcome.reason);
+      else this.#refuse(slot, outcome);
+    });
+  }
+
+  /** Answers a client that is not who it says, after a while, and closes the connection. */
+  #refuse(slot: Slot, { chunks, reason }: Extract<AuthenticationOutcome, { type: "refuse" }>): void {
+    const { env } = this.#host;
+    env.logger.info("a client could not be authenticated", { ...this.#who(), reason });
+    this.#isRefused = true;
+    env.timers.after(this.#failureDelayMs, () => {
+      if (this.#closed) return;
+      this.#reply(slot, chunks);
+      this.end();
+    });
+  }
+
+  #request(frame: Uint8Array): void {
     const reader = new ByteReader(frame);
     let head: RequestHead;
     try {
@@ -348,9 +418,9 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   }
 
   #dispatch(api: Row, head: RequestHead, reader: ByteReader, slot: Slot): void {
-    const context: RequestContext = {
+    const context: RequestOrigin = {
       version: head.version,
-      user: ANONYMOUS,
+      user: this.#authentication?.identity?.user ?? this.#certified ?? ANONYMOUS,
       clientId: head.clientId,
       listener: this.#listener,
       peer: this.peer,
@@ -398,7 +468,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
 
   /** Applies quotas: the response carries the throttle time, and requests wait that long (KIP-219). */
   #holdBack(
-    client: RequestContext,
+    client: RequestOrigin,
     response: { throttleTimeMs?: unknown } | null,
     { now, spentMs, producedBytes }: Spent,
   ): void {

@@ -2,7 +2,7 @@ import type { Env } from "@samsa/base";
 import { type ApiName, type ErrorName, Errors } from "@samsa/protocol";
 import type { ServedApi } from "../api/parts.ts";
 import type { AnyReply } from "../request/api-row.ts";
-import type { RequestContext } from "../request/request-context.ts";
+import type { RequestOrigin } from "../request/request-context.ts";
 import type { RequestHandling } from "./connection.ts";
 
 /** Request of a client that an interceptor sees before it is handled. */
@@ -41,7 +41,7 @@ export class InterceptedRequests implements RequestHandling<ServedApi> {
     this.#intercept = intercept;
   }
 
-  handle(api: ServedApi, request: object, context: RequestContext, reply: AnyReply): void {
+  handle(api: ServedApi, request: object, context: RequestOrigin, reply: AnyReply): void {
     const { version, clientId, listener } = context;
     let fate: Interception | undefined;
     try {
@@ -58,7 +58,7 @@ export class InterceptedRequests implements RequestHandling<ServedApi> {
 
   #later(
     ms: number,
-    { api, request, context, reply }: { api: ServedApi; request: object; context: RequestContext; reply: AnyReply },
+    { api, request, context, reply }: { api: ServedApi; request: object; context: RequestOrigin; reply: AnyReply },
   ): void {
     const kept = copied(request);
     context.memory?.keep();

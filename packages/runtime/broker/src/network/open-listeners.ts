@@ -5,6 +5,7 @@ import {
   type Listener,
   type Logger,
   type Network,
+  type TlsServerOptions,
 } from "@samsa/base";
 import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
 
@@ -15,6 +16,8 @@ export interface OpenListenersOptions {
   readonly backlog: number | undefined;
   /** Called with each new connection of a listener. */
   readonly accept: (listener: string, connection: Connection) => ConnectionHandler;
+  /** TLS of a listener; undefined: it speaks clear text. */
+  readonly tlsOf: (listener: string) => TlsServerOptions | undefined;
   /** Called with the name of a listener that was closed, to close its connections. */
   readonly removed: (listener: string) => void;
 }
@@ -65,14 +68,22 @@ export class OpenListeners {
   }
 
   async #listen({ name, host, port }: Endpoint, plan: ListenerPlan): Promise<void> {
-    const { network, accept, backlog } = this.#options;
-    const listener = await network.listen(host, port, connection => accept(name, connection), { backlog });
+    const { network, accept, backlog, tlsOf } = this.#options;
+    const listener = await network.listen(host, port, connection => accept(name, connection), {
+      backlog,
+      tls: tlsOf(name),
+    });
     // A stop in the meantime has not closed this listener.
     if (this.#closed) return listener.close();
     this.#open.set(name, listener);
     const advertised = plan.advertise.get(name);
     if (advertised === undefined) return;
     this.#advertised.set(name, advertised.port === 0 ? { ...advertised, port: listener.port } : advertised);
+  }
+
+  /** Replaces the certificates of a listener for later connections. Throws `TlsError`. */
+  secure(name: string, options: TlsServerOptions): void {
+    this.#open.get(name)?.secure?.(options);
   }
 
   async #remove(name: string): Promise<void> {

@@ -2,11 +2,12 @@ import type { Logger } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { AnyReply } from "../request/api-row.ts";
 import type { Topics } from "../replica/topics.ts";
-import type { Authorizer } from "../request/authorizer.ts";
-import { denial } from "../request/denial.ts";
+import { type Authorizer, AuthorizerNotReadyError } from "@samsa/security";
+import { Access } from "../request/access.ts";
+import { authorized, switchedOff } from "../request/authorization.ts";
 import type { BrokerParts, ServedApi } from "../api/parts.ts";
 import { RequestTopics, type TopicContext } from "../request/request-topics.ts";
-import type { RequestContext } from "../request/request-context.ts";
+import type { RequestContext, RequestOrigin } from "../request/request-context.ts";
 
 /**
  * Checks permissions, gives a request that names topics its view of them, calls the handler of the decoded request, and
@@ -26,25 +27,28 @@ export class RequestHandler {
   }
 
   /** Handles a request, and replies once, now or later; never throws. */
-  handle(api: ServedApi, request: object, context: RequestContext, reply: AnyReply): void {
+  handle(api: ServedApi, request: object, origin: RequestOrigin, reply: AnyReply): void {
+    const { version } = origin;
     let isReplied = false;
     const once: AnyReply = (response, sent) => {
       isReplied = true;
       reply(response, sent);
     };
     try {
-      const gate = { authorizer: this.#authorizer, client: { user: context.user, host: context.peer.host } };
-      const action = api.action(request, context.version);
-      if (action !== undefined && !gate.authorizer.allows(gate.client, action)) {
-        return once(api.failure(request, denial(api.name, action), context.version));
-      }
-      if (api.topics === undefined) return api.handle(this.#parts, request, context, once);
-      const topics = new RequestTopics(this.#topics, gate, api.topics, context.version);
-      const seen: TopicContext = { ...context, topics };
-      api.handle(this.#parts, request, seen, once);
+      const access = new Access(this.#authorizer, { user: origin.user, host: origin.peer.host, api: api.name });
+      if (api.isEnabled?.(this.#parts) === false) return once(switchedOff(api, request, version));
+      const asked = { request, version, access, close: (reason: string) => origin.close(reason) };
+      authorized(api, asked, once, (permitted, answer) => {
+        const context: RequestContext = { ...origin, access };
+        if (api.topics === undefined) return api.handle(this.#parts, permitted, context, answer);
+        const topics = new RequestTopics(this.#topics, access, api.topics, version);
+        const seen: TopicContext = { ...context, topics };
+        api.handle(this.#parts, permitted, seen, answer);
+      });
     } catch (error) {
-      this.#logger.error("request failed", { api: api.name, version: context.version, error });
-      if (!isReplied) reply(api.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, context.version));
+      if (error instanceof AuthorizerNotReadyError) this.#logger.info(error.message, { api: api.name });
+      else this.#logger.error("request failed", { api: api.name, version, error });
+      if (!isReplied) reply(api.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, version));
     }
   }
 }

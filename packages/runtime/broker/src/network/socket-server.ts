@@ -1,4 +1,4 @@
-import type { BufferPool, Connection, Env } from "@samsa/base";
+import type { BufferPool, Connection, Env, TlsServerOptions } from "@samsa/base";
 import { GatherWriter } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
@@ -6,6 +6,7 @@ import { ConnectionLimits, type LimitedListener } from "../limits/connection-lim
 import { HeldBytes } from "../limits/held-bytes.ts";
 import type { ListenerLimit } from "../config/server-configs.ts";
 import type { Quotas } from "../quotas/quotas.ts";
+import type { ListenerSecurity } from "../security/listener-security.ts";
 import type { ApiShape } from "../request/api-row.ts";
 import type { Peer } from "../request/request-context.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
@@ -32,6 +33,8 @@ export interface SocketServerOptions<Row extends ApiShape> {
   readonly listenerLimit: (listener: string, setting: ListenerLimit) => number;
   /** Name of the listener between brokers, to which limits on all connections do not apply if there are other listeners. */
   readonly protectedListener: string | undefined;
+  /** Security of a listener; undefined: it has none. */
+  readonly securityOf: (listener: string) => ListenerSecurity | undefined;
   /** Called when the connection of a peer has ended. */
   readonly disconnected: (peer: Peer) => void;
 }
@@ -100,9 +103,10 @@ export class SocketServer<Row extends ApiShape> {
       network: env.network,
       logger: env.logger,
       backlog,
+      tlsOf: name => this.#options.securityOf(name)?.tls?.options,
       accept: (name, connection) => {
         const { metrics } = this.#options;
-        const client = new ClientConnection(this.#host, connection, name);
+        const client = new ClientConnection(this.#host, connection, name, this.#options.securityOf(name));
         this.#connections.add(client);
         this.#listenerOf.set(client, name);
         metrics.connectionsOpen = this.#connections.size;
@@ -140,6 +144,11 @@ export class SocketServer<Row extends ApiShape> {
     const held = this.#held ?? [];
     this.#held = undefined;
     for (const connection of held) connection.resume();
+  }
+
+  /** Replaces the certificates of a listener for later connections. Throws `TlsError`. */
+  secure(listener: string, options: TlsServerOptions): void {
+    this.#listeners?.secure(listener, options);
   }
 
   /** Opens and closes listeners that a change at run time adds and removes. */

@@ -1,20 +1,13 @@
 import type { BrokerId, Env } from "@samsa/base";
 import type { ApiName } from "@samsa/protocol";
-import {
-  BrokerLink,
-  type ConnectionOptions,
-  type Endpoint,
-  type RequestOf,
-  type ResponseOf,
-  WireError,
-} from "@samsa/wire";
+import { BrokerLink, type Endpoint, type Introduction, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { setupTimes } from "../config/server-configs.ts";
 
 interface Host {
   readonly env: Env;
   readonly nodeId: BrokerId;
-  readonly software: ConnectionOptions["software"];
+  readonly introduction: Introduction;
   /** Returns the endpoint of an unfenced broker for other brokers; undefined: there is none. */
   readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
   readonly config: () => BrokerConfig;
@@ -50,8 +43,8 @@ export class BrokerPeers {
     known?.link.disconnect();
     this.#peers.delete(id);
     if (endpoint === undefined) throw new WireError("CONNECTION_FAILED", `broker ${id} is not available`);
-    const { env, nodeId, software, config } = this.#host;
-    const link = new BrokerLink(env, endpoint, { clientId: String(nodeId), software, ...setupTimes(config()) });
+    const { env, nodeId, introduction, config } = this.#host;
+    const link = new BrokerLink(env, endpoint, { clientId: String(nodeId), ...introduction, ...setupTimes(config()) });
     this.#peers.set(id, { endpoint, link });
     return link;
   }

@@ -18,7 +18,7 @@ import {
   type FollowerStep,
   type LeaderRange,
 } from "@samsa/replica";
-import { BrokerLink, type Endpoint, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
+import { BrokerLink, type Endpoint, type Introduction, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { setupTimes } from "../config/server-configs.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -38,7 +38,7 @@ export interface FetcherHost {
   readonly fetchVersion: () => number;
   /** Endpoint of a broker for other brokers; undefined while it is not known. */
   readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
-  readonly software: { readonly name: string; readonly version: string };
+  readonly introduction: Introduction;
   /** Pool of the responses. */
   readonly buffers: BufferPool;
   /** Limit on what throttled followers here fetch. */
@@ -232,7 +232,7 @@ export class ReplicaFetcher {
 
   /** Link to the leader at its present address. */
   #connect(): BrokerLink | undefined {
-    const { env, endpointOf, software, buffers, config } = this.#host;
+    const { env, endpointOf, introduction, buffers, config } = this.#host;
     const endpoint = endpointOf(this.#source);
     const known = this.#link?.endpoint;
     if (endpoint !== undefined && known?.host === endpoint.host && known.port === endpoint.port) return this.#link;
@@ -244,7 +244,7 @@ export class ReplicaFetcher {
         ? undefined
         : new BrokerLink(env, endpoint, {
             clientId: this.#name,
-            software,
+            ...introduction,
             buffers,
             requestTimeoutMs: config()["replica.socket.timeout.ms"],
             ...setupTimes(config()),

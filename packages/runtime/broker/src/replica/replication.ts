@@ -1,7 +1,7 @@
 import { type BrokerEpoch, type BrokerId, type BufferPool, type Env, guardEach } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataImage, metadataVersionOf, type PartitionImage } from "@samsa/metadata";
 import type { BrokerView, IsrProposal } from "@samsa/replica";
-import type { Endpoint } from "@samsa/wire";
+import type { Endpoint, Introduction } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Turn } from "../turn/turn.ts";
 import { FollowerWaits } from "./replica-session.ts";
@@ -21,7 +21,7 @@ export interface ReplicationOptions {
   readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
   readonly proposeIsr: ProposeIsr;
   /** Name and version that the fetchers tell their leaders (KIP-511). */
-  readonly software: { readonly name: string; readonly version: string };
+  readonly introduction: Introduction;
   /** Pool of what the fetchers receive. */
   readonly buffers: BufferPool;
 }

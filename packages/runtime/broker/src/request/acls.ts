@@ -1,9 +1,13 @@
-import { Errors } from "@samsa/protocol";
-import { errorResponses } from "./error-responses.ts";
-import type { Handler } from "./handler.ts";
-import type { RequestContext } from "./request-context.ts";
-
-type Closing = Pick<RequestContext, "close">;
+import type { MetadataImage } from "@samsa/metadata";
+import {
+  type CreateAclsRequest,
+  type DeleteAclsRequest,
+  type DescribeAclsRequest,
+  type DescribeAclsResponse,
+  Errors,
+} from "@samsa/protocol";
+import { matchesFilter } from "@samsa/security";
+import type { RequestError } from "./error-responses.ts";
 
 /** Code of UNKNOWN in all enumerations of an entry. Requests that contain it cannot be parsed. */
 const UNKNOWN = 0;
@@ -12,32 +16,58 @@ function hasUnknown(codes: readonly number[]): boolean {
   return codes.includes(UNKNOWN);
 }
 
-/** Answers of Kafka without an authorizer (`AclApis`): there is none yet that keeps access control entries. */
-const CREATION = { ...Errors.SECURITY_DISABLED, detail: "No Authorizer is configured." };
-const DESCRIPTION = { ...Errors.SECURITY_DISABLED, detail: "No Authorizer is configured on the broker" };
+/** Error of a request that changes ACLs on a node without an authorizer (`AclApis`). */
+export const NO_AUTHORIZER: RequestError = { ...Errors.SECURITY_DISABLED, detail: "No Authorizer is configured." };
+/** Error of a DescribeAcls request to a node without an authorizer. */
+export const NO_AUTHORIZER_HERE: RequestError = {
+  ...Errors.SECURITY_DISABLED,
+  detail: "No Authorizer is configured on the broker",
+};
 
-export const describeAcls: Handler<"DescribeAcls", unknown, Closing> = (_parts, request, context, reply) => {
+/** Says why a CreateAcls request cannot be read. */
+export function unreadableCreation({ creations }: CreateAclsRequest): string | undefined {
+  const isUnknown = creations.some(({ resourceType, resourcePatternType, operation, permissionType }) =>
+    hasUnknown([resourceType, resourcePatternType, operation, permissionType]),
+  );
+  return isUnknown ? "CreateAcls contains UNKNOWN elements" : undefined;
+}
+
+/** Says why a DeleteAcls request cannot be read. */
+export function unreadableDeletion({ filters }: DeleteAclsRequest): string | undefined {
+  const isUnknown = filters.some(({ patternTypeFilter, resourceTypeFilter, operation, permissionType }) =>
+    hasUnknown([patternTypeFilter, resourceTypeFilter, operation, permissionType]),
+  );
+  return isUnknown ? "DeleteAcls contains UNKNOWN elements" : undefined;
+}
+
+/** Says why a DescribeAcls request cannot be read. */
+export function unreadableDescription(request: DescribeAclsRequest): string | undefined {
   const { patternTypeFilter, resourceTypeFilter, operation, permissionType } = request;
-  if (hasUnknown([patternTypeFilter, resourceTypeFilter, operation, permissionType])) {
-    return context.close("DescribeAcls contains UNKNOWN elements");
+  const isUnknown = hasUnknown([patternTypeFilter, resourceTypeFilter, operation, permissionType]);
+  return isUnknown ? "DescribeAcls contains UNKNOWN elements" : undefined;
+}
+
+type DescribedResource = DescribeAclsResponse["resources"][number];
+
+/** DescribeAcls: the ACLs that a filter selects, by resource pattern. */
+export function describedAcls({ acls }: MetadataImage, request: DescribeAclsRequest) {
+  const filter = {
+    resourceType: request.resourceTypeFilter,
+    resourceName: request.resourceNameFilter,
+    patternType: request.patternTypeFilter,
+    principal: request.principalFilter,
+    host: request.hostFilter,
+    operation: request.operation,
+    permissionType: request.permissionType,
+  };
+  const resources = new Map<string, DescribedResource & { acls: DescribedResource["acls"][number][] }>();
+  for (const acl of acls.values()) {
+    if (!matchesFilter(filter, acl)) continue;
+    const { resourceType, resourceName, patternType, principal, host, operation, permissionType } = acl;
+    const key = `${resourceType}/${patternType}/${resourceName}`;
+    const found = resources.get(key) ?? { resourceType, resourceName, patternType, acls: [] };
+    found.acls.push({ principal, host, operation, permissionType });
+    resources.set(key, found);
   }
-  reply(errorResponses.DescribeAcls(request, DESCRIPTION));
-};
-
-export const createAcls: Handler<"CreateAcls", unknown, Closing> = (_parts, request, context, reply) => {
-  const isUnknown = request.creations.some(creation => {
-    const { resourceType, resourcePatternType, operation, permissionType } = creation;
-    return hasUnknown([resourceType, resourcePatternType, operation, permissionType]);
-  });
-  if (isUnknown) return context.close("CreateAcls contains UNKNOWN elements");
-  reply(errorResponses.CreateAcls(request, CREATION));
-};
-
-export const deleteAcls: Handler<"DeleteAcls", unknown, Closing> = (_parts, request, context, reply) => {
-  const isUnknown = request.filters.some(filter => {
-    const { patternTypeFilter, resourceTypeFilter, operation, permissionType } = filter;
-    return hasUnknown([patternTypeFilter, resourceTypeFilter, operation, permissionType]);
-  });
-  if (isUnknown) return context.close("DeleteAcls contains UNKNOWN elements");
-  reply(errorResponses.DeleteAcls(request, CREATION));
-};
+  return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, resources: [...resources.values()] };
+}

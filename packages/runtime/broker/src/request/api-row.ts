@@ -2,15 +2,16 @@ import type { ByteReader, ByteWriter } from "@samsa/base";
 import { type ApiName, Apis, type Listener } from "@samsa/protocol";
 import { type ErrorResponse, errorResponses } from "./error-responses.ts";
 import type { Handler, RequestOf } from "./handler.ts";
-import { type AclOperation, type Action, CLUSTER_NAME } from "./authorizer.ts";
+import { type AclOperation, type Action, CLUSTER_NAME } from "@samsa/security";
+import type { EachPermission, ResourceList } from "./resource-list.ts";
 import type { TopicAccess } from "./request-topics.ts";
 
 /** `Reply` of an API whose type is not known to the caller. */
 export type AnyReply = (response: object | null, sent?: () => void) => void;
 
 /**
- * Permission for a whole request: on the cluster, or on the group or transactional id that the request names. null: this
- * request needs none.
+ * Permission for a whole request: on the cluster, on the group or transactional id that the request names, or on what its
+ * type of key says. null, undefined: this request needs none.
  */
 export type Permission<N extends ApiName> =
   | readonly [operation: AclOperation, resource: "CLUSTER"]
@@ -18,7 +19,8 @@ export type Permission<N extends ApiName> =
       operation: AclOperation,
       resource: "CLUSTER" | "GROUP" | "TRANSACTIONAL_ID",
       nameOf: (request: RequestOf<N>, version: number) => string | null,
-    ];
+    ]
+  | ((request: RequestOf<N>, version: number) => Action | undefined);
 
 /**
  * Client quotas that a request counts against. `request`: its time (`sendResponseMaybeThrottle`). `produce`: its bytes
@@ -30,14 +32,24 @@ export type Throttle = "request" | "produce" | "exempt" | { readonly mutationsSi
 
 /** Columns of a row besides the API's name, its handler, and its topics. Kafka's schemas give the messages, versions and listeners. */
 export interface Columns<N extends ApiName> {
-  /** Default: none; the handler checks each resource that the request names. */
+  /** Default: none. */
   readonly permission?: Permission<N>;
+  /** Second permission, asked for once the client has the first. */
+  readonly also?: Permission<N>;
+  /** Permission on each resource of a list. A handler gets the items that are permitted. */
+  readonly each?: EachPermission<N>;
   /** Default: `request`. */
   readonly throttle?: Throttle;
   /** Lowest version that ApiVersions announces, if below the first that is served. */
   readonly announcedFirst?: number;
   /** Promises that nothing refers to the request once its handler has returned, so that its memory may be reused. */
   readonly transient?: true;
+}
+
+/** Columns of a row with one that depends on who serves the API. */
+export interface ServedColumns<N extends ApiName, Parts> extends Columns<N> {
+  /** False: the API is switched off, so its requests fail with UNSUPPORTED_VERSION before permissions are asked for. */
+  readonly isEnabled?: (parts: Parts) => boolean;
 }
 
 /** Row of a table of APIs as connections see it. */
@@ -62,12 +74,18 @@ export interface ApiShape {
   readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
   /** Action that the client needs permission for before the handler is called; undefined: none. */
   action(request: object, version: number): Action | undefined;
+  /** Second action that it needs permission for; undefined: none. */
+  also(request: object, version: number): Action | undefined;
+  /** List of resources that each need permission; undefined: none. */
+  readonly each: ResourceList | undefined;
   /** Response to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
   failure: ErrorResponse<object>;
 }
 
 /** Row of a table of APIs, without its static types: `request` decodes to what `handle` accepts. */
 export interface ApiRow<Parts, Context> extends ApiShape {
+  /** False: all requests fail with UNSUPPORTED_VERSION; undefined: the API is always served. */
+  readonly isEnabled: ((parts: Parts) => boolean) | undefined;
   handle(parts: Parts, request: object, context: Context, reply: AnyReply): void;
 }
 
@@ -86,21 +104,26 @@ export function announced({ key, announcedFirst, last }: ApiShape): AnnouncedApi
 /** APIs that have an answer to a request that fails as a whole: no other can be served. */
 export type AnswerableApi = keyof typeof errorResponses;
 
-/** Builds the row of an API. */
-export function apiRow<N extends AnswerableApi, Parts, Context>(
-  name: N,
-  handler: Handler<NoInfer<N>, Parts, Context>,
-  columns: Columns<N> & { readonly topics?: TopicAccess; readonly forwarded?: true },
-): ApiRow<Parts, Context> {
-  const { key, request, response, first, lastStable, listeners, forwardable } = Apis[name];
-  const { permission, throttle = "request", announcedFirst, transient, topics, forwarded } = columns;
-  const action = (asked: RequestOf<N>, version: number): Action | undefined => {
+function actionOf<N extends ApiName>(permission: Permission<N> | undefined) {
+  if (typeof permission === "function") return permission;
+  return (asked: RequestOf<N>, version: number): Action | undefined => {
     if (permission === undefined) return undefined;
     const [operation, resource, nameOf] = permission;
     const of = nameOf === undefined ? CLUSTER_NAME : nameOf(asked, version);
     return of === null ? undefined : { operation, resource, name: of };
   };
-  const typed = { request, response, action, failure: errorResponses[name], handle: handler };
+}
+
+/** Builds the row of an API. */
+export function apiRow<N extends AnswerableApi, Parts, Context>(
+  name: N,
+  handler: Handler<NoInfer<N>, Parts, Context>,
+  columns: ServedColumns<N, Parts> & { readonly topics?: TopicAccess; readonly forwarded?: true },
+): ApiRow<Parts, Context> {
+  const { key, request, response, first, lastStable, listeners, forwardable } = Apis[name];
+  const { permission, also, each, throttle = "request", announcedFirst, transient, topics, forwarded } = columns;
+  const actions = { action: actionOf(permission), also: actionOf(also) };
+  const typed = { request, response, ...actions, each, failure: errorResponses[name], handle: handler };
   // Request schema and handler have matching types, because the row pairs them by the API's name.
   const untyped = typed as unknown as Pick<ApiRow<Parts, Context>, keyof typeof typed>;
   return {
@@ -115,6 +138,7 @@ export function apiRow<N extends AnswerableApi, Parts, Context>(
     topics,
     transient: transient === true,
     throttle,
+    isEnabled: columns.isEnabled,
     ...untyped,
   };
 }

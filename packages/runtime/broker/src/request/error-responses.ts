@@ -149,6 +149,18 @@ export const errorResponses = {
     ...NOTHING,
     filterResults: filters.map(() => ({ errorCode: code, errorMessage: detail, matchingAcls: [] })),
   }),
+  DescribeUserScramCredentials: (_request, { code, detail }) => ({
+    ...NOTHING,
+    errorCode: code,
+    errorMessage: detail,
+    results: [],
+  }),
+  AlterUserScramCredentials: ({ deletions, upsertions }, { code, detail }) => ({
+    ...NOTHING,
+    results: [...new Set([...deletions, ...upsertions].map(({ name }) => name))].map(user => ({
+      ...{ user, errorCode: code, errorMessage: detail },
+    })),
+  }),
   SaslHandshake: (_request, { code }) => ({ errorCode: code, mechanisms: [] }),
   SaslAuthenticate: (_request, { code, detail }) => ({ errorCode: code, errorMessage: detail, authBytes: NO_BYTES }),
   CreateDelegationToken: (_request, { code }, version) => ({

@@ -1,5 +1,6 @@
 import { type ByteReader, MalformedError } from "@samsa/base";
 import { requestHeader } from "@samsa/protocol";
+import type { Access } from "./access.ts";
 
 /** State of a connection's client for the life of the connection. */
 export interface Peer {
@@ -26,8 +27,8 @@ export interface RequestMemory {
 /** Kafka's name and version of software that a client has not sent. */
 export const UNKNOWN_SOFTWARE: Peer["software"] = { name: "unknown", version: "unknown" };
 
-/** Request header and connection, as handlers see them. */
-export interface RequestContext {
+/** Request header and connection. */
+export interface RequestOrigin {
   readonly version: number;
   /** Name of the principal; there is no authentication yet. */
   readonly user: string;
@@ -39,6 +40,12 @@ export interface RequestContext {
   readonly memory?: RequestMemory;
   /** Closes the connection: the only way to report an error to a client that expects no response. */
   readonly close: (reason: string) => void;
+}
+
+/** Origin of a request, as handlers see it. */
+export interface RequestContext extends RequestOrigin {
+  /** Permissions of the client. */
+  readonly access: Access;
 }
 
 export interface RequestHead {

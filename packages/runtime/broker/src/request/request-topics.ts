@@ -3,14 +3,8 @@ import { type MetadataImage, type TopicImage, topicNamed } from "@samsa/metadata
 import { Errors } from "@samsa/protocol";
 import type { Partition } from "../replica/partition.ts";
 import type { Topics } from "../replica/topics.ts";
-import {
-  ALLOW_ALL,
-  type Authorizer,
-  CLUSTER_NAME,
-  type Client,
-  type OperationOn,
-  operationBits,
-} from "./authorizer.ts";
+import type { OperationOn } from "@samsa/security";
+import type { Access } from "./access.ts";
 import type { RequestContext } from "./request-context.ts";
 
 /** Column of an API that names topics: how it names them, and what its clients need permission for. */
@@ -30,12 +24,6 @@ export interface TopicContext extends RequestContext {
   readonly topics: RequestTopics;
 }
 
-/** Client of a request, and its judge. */
-export interface Gate {
-  readonly authorizer: Authorizer;
-  readonly client: Client;
-}
-
 const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED.code;
 
 /**
@@ -47,7 +35,7 @@ export class RequestTopics {
   /** True if the request's version names topics by id. */
   readonly byId: boolean;
   readonly #topics: Topics;
-  readonly #gate: Gate;
+  readonly #granted: Access;
   readonly #access: TopicAccess;
   /** True if no topic is refused; undefined until the first look-up. */
   #isFree: boolean | undefined;
@@ -55,9 +43,9 @@ export class RequestTopics {
   /** Answers of the authorizer. Undefined until the first. */
   #allowed: Map<string, boolean> | undefined;
 
-  constructor(topics: Topics, gate: Gate, access: TopicAccess, version: number) {
+  constructor(topics: Topics, granted: Access, access: TopicAccess, version: number) {
     this.#topics = topics;
-    this.#gate = gate;
+    this.#granted = granted;
     this.#access = access;
     this.#version = version;
     this.byId = version >= (access.idsSince ?? Infinity);
@@ -69,14 +57,8 @@ export class RequestTopics {
 
   #covered(): boolean {
     const { operation, clientsUntil = Infinity, unless } = this.#access;
-    if (operation === null || this.#version > clientsUntil || this.#gate.authorizer === ALLOW_ALL) return true;
-    return unless !== undefined && this.permits(unless, "CLUSTER", CLUSTER_NAME);
-  }
-
-  /** True if the client may perform another operation than that of the API. */
-  permits<T extends "TOPIC" | "CLUSTER">(operation: OperationOn<T>, resource: T, name: string): boolean {
-    const { authorizer, client } = this.#gate;
-    return authorizer.allows(client, { operation, resource, name });
+    if (operation === null || this.#version > clientsUntil || this.#granted.isFree) return true;
+    return unless !== undefined && this.#granted.permitsCluster(unless);
   }
 
   /** True if the client may use topics of this name; the authorizer is asked once for each name. */
@@ -87,7 +69,7 @@ export class RequestTopics {
     this.#allowed ??= new Map();
     let isAllowed = this.#allowed.get(name);
     if (isAllowed === undefined) {
-      isAllowed = this.permits(operation, "TOPIC", name);
+      isAllowed = this.#granted.permits(operation, "TOPIC", name);
       this.#allowed.set(name, isAllowed);
     }
     return isAllowed;
@@ -122,7 +104,7 @@ export class RequestTopics {
 
   /** True if the client is a broker of the cluster, as far as permissions tell. */
   get isBroker(): boolean {
-    return this.permits("CLUSTER_ACTION", "CLUSTER", CLUSTER_NAME);
+    return this.#granted.permitsCluster("CLUSTER_ACTION");
   }
 
   /** Partition with a replica on this broker, for another broker, which needs no permission on the topic. */
@@ -142,6 +124,6 @@ export class RequestTopics {
 
   /** Authorized operations on a topic, as `operationBits` encodes them. */
   operations(name: string): number {
-    return operationBits("TOPIC", operation => this.permits(operation, "TOPIC", name));
+    return this.#granted.operations("TOPIC", name);
   }
 }

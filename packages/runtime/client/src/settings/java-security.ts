@@ -1,8 +1,14 @@
-import { type Env, fromUtf8, type TlsClientOptions, type TlsProtocol, type TlsSource } from "@samsa/base";
+import { type Env, fromUtf8, MalformedError, type TlsClientOptions } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
-import { unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
-import { BearerTokens, clientCredentials, type SaslCredentials, type Security, type TokenSource } from "@samsa/wire";
-import { type JaasEntry, parseJaas } from "./jaas.ts";
+import { type JaasEntry, parseJaas, unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
+import {
+  BearerTokens,
+  clientCredentials,
+  type SaslCredentials,
+  type Security,
+  tlsClientSettings,
+  type TokenSource,
+} from "@samsa/wire";
 import { SASL_MECHANISMS } from "./security-options.ts";
 
 /** Settings of Kafka's clients about security. */
@@ -12,7 +18,7 @@ export const SECURITY_SETTINGS = [
   ...["sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.scope"],
   ...["sasl.oauthbearer.header.urlencode", "sasl.login.read.timeout.ms"],
   ...["ssl.protocol", "ssl.enabled.protocols", "ssl.cipher.suites", "ssl.endpoint.identification.algorithm"],
-  ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.certificates"],
+  ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password", "ssl.truststore.certificates"],
   ...["ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.keystore.key"],
   ...["ssl.keystore.certificate.chain", "ssl.key.password"],
 ] as const;
@@ -48,7 +54,6 @@ const HANDLERS = [
   `${PACKAGE}.oauthbearer.secured.OAuthBearerLoginCallbackHandler`,
   `${PACKAGE}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler`,
 ];
-const TLS_PROTOCOLS: readonly TlsProtocol[] = ["TLSv1.2", "TLSv1.3"];
 /** Options of the login module of OAUTHBEARER. */
 const BEARER_OPTIONS =
   /^(?:clientId|clientSecret|scope|extension_.+|unsecuredLogin(?:(?:String|Number|List)Claim_.+|Extension_.+|PrincipalClaimName|LifetimeSeconds|ScopeClaimName))$/;
@@ -60,70 +65,14 @@ function refuse(message: string): never {
   throw new KafkaError("INVALID_ARGUMENT", message);
 }
 
-function listOf(text: string): string[] {
-  return text.split(",").flatMap(part => (part.trim() === "" ? [] : [part.trim()]));
-}
-
-function protocolsOf(lookup: Lookup): readonly TlsProtocol[] | undefined {
-  const enabled = lookup("ssl.enabled.protocols");
-  const newest = lookup("ssl.protocol") ?? "TLSv1.3";
-  const wanted = enabled === undefined ? TLS_PROTOCOLS : listOf(enabled);
-  const known = TLS_PROTOCOLS.filter(name => wanted.includes(name));
-  const unknown = [...wanted, newest].find(name => !TLS_PROTOCOLS.some(known => known === name));
-  if (unknown !== undefined) refuse(`"${unknown}" is no version of TLS that is available: ${TLS_PROTOCOLS.join(", ")}`);
-  // As in Kafka, `ssl.protocol` is the highest version.
-  const usable = known.filter(name => name <= newest);
-  if (usable.length === 0) refuse("ssl.enabled.protocols has no version up to that of ssl.protocol");
-  return usable;
-}
-
-/** Trusted certificates: a text, or a file in PEM. */
-function trustOf(lookup: Lookup): TlsSource | undefined {
-  const text = lookup("ssl.truststore.certificates");
-  const file = lookup("ssl.truststore.location");
-  const type = lookup("ssl.truststore.type") ?? "JKS";
-  if (text === undefined && file === undefined) return undefined;
-  if (type.toUpperCase() !== "PEM") {
-    const how = `openssl pkcs12 -in ${file ?? "store.p12"} -nokeys -out ca.pem`;
-    refuse(`ssl.truststore.type is ${type}, and trusted certificates are read from PEM only: ${how}`);
+/** Runs work whose `MalformedError`s are faults of the settings. */
+function checked<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof MalformedError) refuse(error.message);
+    throw error;
   }
-  return text ?? { file: file ?? "" };
-}
-
-/** Own certificate and key: texts or a file in PEM, or a PKCS12 store. */
-function identityOf(lookup: Lookup): TlsClientOptions {
-  const [cert, key] = [lookup("ssl.keystore.certificate.chain"), lookup("ssl.keystore.key")];
-  const file = lookup("ssl.keystore.location");
-  const passphrase = lookup("ssl.key.password");
-  if (cert === undefined && key === undefined && file === undefined) return {};
-  switch ((lookup("ssl.keystore.type") ?? "JKS").toUpperCase()) {
-    case "PEM":
-      if (file !== undefined) return { cert: { file }, key: { file }, passphrase };
-      if (cert === undefined || key === undefined) {
-        refuse("ssl.keystore.key and ssl.keystore.certificate.chain are given together");
-      }
-      return { cert, key, passphrase };
-    case "PKCS12":
-      return { store: { file: file ?? "" }, passphrase: lookup("ssl.keystore.password") ?? passphrase };
-    default: {
-      const how = `keytool -importkeystore -srckeystore ${file ?? "store.jks"} -destkeystore store.p12 -deststoretype pkcs12`;
-      return refuse(`ssl.keystore.type is PEM or PKCS12 here, and not JKS, its default: ${how}`);
-    }
-  }
-}
-
-function tlsOf(lookup: Lookup): TlsClientOptions {
-  const algorithm = lookup("ssl.endpoint.identification.algorithm") ?? "https";
-  if (algorithm !== "" && algorithm.toLowerCase() !== "https") {
-    refuse(`ssl.endpoint.identification.algorithm is https, or empty, not "${algorithm}"`);
-  }
-  return {
-    ...identityOf(lookup),
-    ca: trustOf(lookup),
-    protocols: protocolsOf(lookup),
-    cipherSuites: listOf(lookup("ssl.cipher.suites") ?? ""),
-    verifyHostName: algorithm !== "",
-  };
 }
 
 function optionOf({ module, options }: JaasEntry, name: string): string {
@@ -219,7 +168,7 @@ function saslOf(lookup: Lookup, tls: TlsClientOptions | undefined): SaslCredenti
   const expected = MODULE_OF[mechanism];
   const jaas = lookup("sasl.jaas.config");
   if (jaas === undefined) refuse(`${mechanism} needs sasl.jaas.config`);
-  const entry = parseJaas(jaas);
+  const entry = checked(() => parseJaas(jaas));
   if (entry.module !== expected) refuse(`sasl.jaas.config has ${entry.module}, but ${mechanism} needs ${expected}`);
   const handler = lookup("sasl.login.callback.handler.class");
   if (handler !== undefined && !HANDLERS.includes(handler)) {
@@ -256,6 +205,6 @@ export function javaSecurity(lookup: Lookup, names: Iterable<SecuritySetting>): 
       refuse(`${name} has no effect without sasl.mechanism=OAUTHBEARER`);
     }
   }
-  const tls = isTlsUsed ? tlsOf(lookup) : undefined;
+  const tls = isTlsUsed ? checked(() => tlsClientSettings(lookup)) : undefined;
   return { ...(hasTls ? { tls } : {}), ...(hasSasl ? { sasl: saslOf(lookup, tls) } : {}) };
 }

@@ -33,7 +33,6 @@ export const UNAVAILABLE_SETTINGS: Readonly<Record<string, string>> = {
   "sasl.login.retry.backoff.ms": "",
   "sasl.login.retry.backoff.max.ms": "",
   "sasl.oauthbearer.assertion.file": "",
-  "ssl.truststore.password": "trusted certificates are read from PEM, which has no password",
   "ssl.keymanager.algorithm": NODE,
   "ssl.trustmanager.algorithm": NODE,
   "ssl.secure.random.implementation": NODE,

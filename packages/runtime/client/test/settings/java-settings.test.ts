@@ -189,7 +189,7 @@ describe("TLS", () => {
   const tls = (more: Record<string, string>) => settings({ "security.protocol": "SSL", ...more }).client.security?.tls;
   const refused = (more: Record<string, string>) => refusal({ "security.protocol": "ssl", ...more });
 
-  test("stores are PEM or PKCS12", () => {
+  test("stores are PEM, PKCS12 or JKS", () => {
     const trust = { "ssl.truststore.type": "PEM", "ssl.truststore.location": "/ca.pem" };
     expect(tls(trust)).toMatchObject({
       ca: { file: "/ca.pem" },
@@ -199,12 +199,27 @@ describe("TLS", () => {
     const pem = { "ssl.keystore.type": "PEM", "ssl.keystore.location": "/me.pem", "ssl.key.password": "p" };
     expect(tls(pem)).toMatchObject({ cert: { file: "/me.pem" }, key: { file: "/me.pem" }, passphrase: "p" });
     const p12 = { "ssl.keystore.type": "PKCS12", "ssl.keystore.location": "/me.p12", "ssl.keystore.password": "s" };
-    expect(tls(p12)).toMatchObject({ store: { file: "/me.p12" }, passphrase: "s" });
+    expect(tls(p12)).toMatchObject({ store: { file: "/me.p12" }, storeType: "PKCS12", passphrase: "s" });
+    const jks = {
+      "ssl.keystore.location": "/me.jks",
+      "ssl.keystore.password": "s",
+      "ssl.truststore.location": "/ca.jks",
+    };
+    expect(tls(jks), "the default of Kafka").toMatchObject({
+      ...{ store: { file: "/me.jks" }, storeType: "JKS" },
+      trustStore: { source: { file: "/ca.jks" }, type: "JKS", password: undefined },
+    });
+    const trusted = {
+      "ssl.truststore.type": "PKCS12",
+      "ssl.truststore.location": "/ca.p12",
+      "ssl.truststore.password": "t",
+    };
+    expect(tls(trusted)).toMatchObject({ trustStore: { source: { file: "/ca.p12" }, type: "PKCS12", password: "t" } });
     const texts = { "ssl.keystore.type": "PEM", "ssl.keystore.key": "K", "ssl.keystore.certificate.chain": "C" };
     expect(tls({ ...texts, "ssl.truststore.type": "PEM", "ssl.truststore.certificates": "T" })).toMatchObject({
       ...{ ca: "T", cert: "C", key: "K" },
     });
-    expect(tls({})).toMatchObject({ ca: undefined });
+    expect(tls({})).not.toHaveProperty("ca");
   });
 
   test("versions, suites and the host's name", () => {
@@ -215,11 +230,10 @@ describe("TLS", () => {
   });
 
   test("what cannot be used is refused, with a way out", () => {
-    expect(refused({ "ssl.keystore.location": "/me.jks" })).toContain("keytool -importkeystore -srckeystore /me.jks");
-    expect(refused({ "ssl.truststore.location": "/ca.p12", "ssl.truststore.type": "PKCS12" })).toContain(
-      "openssl pkcs12 -in /ca.p12",
-    );
-    expect(refused({ "ssl.truststore.password": "x" })).toContain("PEM, which has no password");
+    expect(refused({ "ssl.keystore.location": "/me.bks", "ssl.keystore.type": "BKS" })).toContain('not "BKS"');
+    expect(refused({ "ssl.truststore.location": "/ca.bks", "ssl.truststore.type": "BKS" })).toContain('not "BKS"');
+    expect(refused({ "ssl.truststore.certificates": "T" })).toContain("ssl.truststore.type=PEM");
+    expect(refused({ "ssl.keystore.key": "K" })).toContain("ssl.keystore.type=PEM");
     expect(refused({ "ssl.keystore.type": "PEM", "ssl.keystore.key": "K" })).toContain("are given together");
     expect(refused({ "ssl.enabled.protocols": "TLSv1.1,TLSv1.2" })).toContain(
       '"TLSv1.1" is no version of TLS that is available',

@@ -1,4 +1,4 @@
-// A walk through franz-go and its kadm; run with the broker's host:port. src/walk.ts reads what it prints.
+// A walk through franz-go and its kadm; run with the broker's host:port, or with secured and a file of cases. src/walk.ts reads what it prints.
 package main
 
 import (
@@ -419,6 +419,10 @@ func groups(admin *kadm.Client) {
 
 func main() {
 	say(map[string]any{"version": version()})
+	if server == "secured" {
+		secured(os.Args[2])
+		return
+	}
 	cl := client()
 	defer cl.Close()
 	admin := kadm.NewClient(cl)

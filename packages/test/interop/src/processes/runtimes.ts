@@ -133,7 +133,9 @@ export async function findGo(name: string): Promise<Program | Missing> {
   const missing = await present("Go", "go", ["version"]);
   if (missing !== undefined) return missing;
   const source = join(PACKAGE, "go", name);
-  const pin = ["main.go", "go.mod", "go.sum"].map(file => readFileSync(join(source, file), "utf8")).join("");
+  const more = readdirSync(source).filter(file => file.endsWith(".go") && file !== "main.go");
+  const files = ["main.go", "go.mod", "go.sum", ...more.toSorted()];
+  const pin = files.map(file => readFileSync(join(source, file), "utf8")).join("");
   try {
     const folder = await cached(`go-${name}`, pin, async staging => {
       const env = { GOMODCACHE: join(CACHE, "go-modules"), GOCACHE: join(CACHE, "go-build") };

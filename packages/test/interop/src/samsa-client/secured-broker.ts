@@ -4,6 +4,8 @@ import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Authority } from "@samsa/certificates";
+import type { BrokerProcess } from "../processes/broker.ts";
+import { SamsaProcess } from "../processes/broker-process.ts";
 import { freePort } from "../processes/free-port.ts";
 import { KafkaProcess } from "../processes/kafka-process.ts";
 
@@ -19,12 +21,16 @@ const PROTOCOLS = {
 /** Listener of a `SecuredBroker`; CLEAR is the one without any security. */
 export type SecuredListener = keyof typeof PROTOCOLS | "CLEAR";
 
+/** Vendor of a `SecuredBroker`. */
+export type SecuredVendor = "Apache Kafka" | "Samsa";
+
 /** Time after which sessions at SASL_CLEAR end, in ms. */
 export const SESSION_MS = 3000;
 
 const ISSUER = "https://issuer.example";
 const AUDIENCE = "kafka";
-const MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+/** Mechanisms of both vendors; Apache Kafka has OAUTHBEARER, too. */
+const MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 const MODULE = "org.apache.kafka.common.security";
 const VALIDATOR = `${MODULE}.oauthbearer.OAuthBearerValidatorCallbackHandler`;
 
@@ -90,9 +96,24 @@ function saslSettings(listener: string, mechanisms: readonly string[]): string[]
   ];
 }
 
-function settingsOf(folder: string, ports: ReadonlyMap<string, number>): string[] {
-  const protocols = Object.entries(PROTOCOLS).map(([name, protocol]) => `${name}:${protocol}`);
+/** Settings of the mechanisms that Samsa does not have yet; its SIGNED has another mechanism in their place. */
+function tokenSettings(vendor: SecuredVendor, folder: string): string[] {
+  if (vendor === "Samsa") return saslSettings("SIGNED", ["SCRAM-SHA-512"]);
   const signed = "listener.name.signed.oauthbearer";
+  return [
+    ...saslSettings("SIGNED", ["OAUTHBEARER"]),
+    `${signed}.sasl.server.callback.handler.class=${VALIDATOR}`,
+    `${signed}.sasl.oauthbearer.jwks.endpoint.url=file://${join(folder, "jwks.json")}`,
+    `${signed}.sasl.oauthbearer.expected.audience=${AUDIENCE}`,
+    `${signed}.sasl.oauthbearer.expected.issuer=${ISSUER}`,
+    "delegation.token.secret.key=a-secret-of-all-brokers",
+    "super.users=User:ANONYMOUS",
+  ];
+}
+
+function settingsOf(vendor: SecuredVendor, folder: string): string[] {
+  const mechanisms = vendor === "Samsa" ? MECHANISMS : [...MECHANISMS, "OAUTHBEARER"];
+  const protocols = Object.entries(PROTOCOLS).map(([name, protocol]) => `${name}:${protocol}`);
   return [
     `listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,${protocols.join(",")}`,
     "inter.broker.listener.name=PLAINTEXT",
@@ -101,48 +122,61 @@ function settingsOf(folder: string, ports: ReadonlyMap<string, number>): string[
     "ssl.truststore.type=PEM",
     `ssl.truststore.location=${join(folder, "ca.pem")}`,
     "listener.name.mutual.ssl.client.auth=required",
-    ...saslSettings("SASL_TLS", MECHANISMS),
-    ...saslSettings("SASL_CLEAR", MECHANISMS),
-    ...saslSettings("SIGNED", ["OAUTHBEARER"]),
-    ...MECHANISMS.map(name => `listener.name.sasl_clear.${name.toLowerCase()}.connections.max.reauth.ms=${SESSION_MS}`),
-    `${signed}.sasl.server.callback.handler.class=${VALIDATOR}`,
-    `${signed}.sasl.oauthbearer.jwks.endpoint.url=file://${join(folder, "jwks.json")}`,
-    `${signed}.sasl.oauthbearer.expected.audience=${AUDIENCE}`,
-    `${signed}.sasl.oauthbearer.expected.issuer=${ISSUER}`,
-    "delegation.token.secret.key=a-secret-of-all-brokers",
-    "super.users=User:ANONYMOUS",
-    ...[...ports].map(([name]) => `listener.name.${name.toLowerCase()}.connection.failed.authentication.delay.ms=0`),
+    ...saslSettings("SASL_TLS", mechanisms),
+    ...saslSettings("SASL_CLEAR", mechanisms),
+    ...mechanisms.map(name => `listener.name.sasl_clear.${name.toLowerCase()}.connections.max.reauth.ms=${SESSION_MS}`),
+    ...tokenSettings(vendor, folder),
+    "connection.failed.authentication.delay.ms=0",
   ];
 }
 
-/** Apache Kafka with a listener for each kind of security, and what a client needs for them. */
+async function startBroker(
+  vendor: SecuredVendor,
+  folder: string,
+  ports: ReadonlyMap<string, number>,
+): Promise<BrokerProcess> {
+  const settings = settingsOf(vendor, folder);
+  const listeners = [...ports].map(([name, port]) => `${name}://localhost:${port}`);
+  if (vendor === "Samsa") {
+    const clear = `PLAINTEXT://127.0.0.1:${await freePort()}`;
+    return SamsaProcess.start(undefined, [...settings, `listeners=${[clear, ...listeners].join(",")}`]);
+  }
+  const jvm = [`-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://${join(folder, "jwks.json")}`];
+  return KafkaProcess.start("fixed", settings, { listeners, jvm });
+}
+
+/** Broker with a listener for each kind of security, and what a client needs for them. */
 export class SecuredBroker {
-  readonly broker: KafkaProcess;
+  readonly vendor: SecuredVendor;
+  readonly broker: BrokerProcess;
   readonly authority: Authority;
   readonly issuer: Issuer;
   /** Address of the endpoint for tokens. */
   readonly tokenEndpoint: string;
+  /** Folder with the authority's certificate, `ca.pem`; it goes with the broker. */
+  readonly folder: string;
   readonly #ports: ReadonlyMap<string, number>;
-  readonly #folder: string;
 
   private constructor(parts: {
-    readonly broker: KafkaProcess;
+    readonly vendor: SecuredVendor;
+    readonly broker: BrokerProcess;
     readonly authority: Authority;
     readonly issuer: Issuer;
     readonly tokenEndpoint: string;
     readonly ports: ReadonlyMap<string, number>;
     readonly folder: string;
   }) {
+    this.vendor = parts.vendor;
     this.broker = parts.broker;
     this.authority = parts.authority;
     this.issuer = parts.issuer;
     this.tokenEndpoint = parts.tokenEndpoint;
     this.#ports = parts.ports;
-    this.#folder = parts.folder;
+    this.folder = parts.folder;
   }
 
-  static async start(): Promise<SecuredBroker> {
-    const folder = mkdtempSync(join(tmpdir(), "kafka-secured-"));
+  static async start(vendor: SecuredVendor): Promise<SecuredBroker> {
+    const folder = mkdtempSync(join(tmpdir(), "secured-"));
     const authority = new Authority();
     const issuer = new Issuer();
     const tokenEndpoint = await issuer.listen();
@@ -153,11 +187,8 @@ export class SecuredBroker {
       writeFileSync(join(folder, "jwks.json"), issuer.jwks);
       const ports = new Map<string, number>();
       for (const name of Object.keys(PROTOCOLS)) ports.set(name, await freePort());
-      const broker = await KafkaProcess.start("fixed", settingsOf(folder, ports), {
-        listeners: [...ports].map(([name, port]) => `${name}://localhost:${port}`),
-        jvm: [`-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://${join(folder, "jwks.json")}`],
-      });
-      return new SecuredBroker({ broker, authority, issuer, tokenEndpoint, ports, folder });
+      const broker = await startBroker(vendor, folder, ports);
+      return new SecuredBroker({ vendor, broker, authority, issuer, tokenEndpoint, ports, folder });
     } catch (error) {
       issuer.close();
       rmSync(folder, { recursive: true, force: true });
@@ -174,6 +205,6 @@ export class SecuredBroker {
   async dispose(): Promise<void> {
     this.issuer.close();
     await this.broker.dispose();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -13,7 +13,7 @@ import { GROUP_CHECKS } from "../samsa-client/group-checks.ts";
 import { RECORD_CHECKS } from "../samsa-client/record-checks.ts";
 import { SHARE_CHECKS, SHARE_SETTINGS } from "../samsa-client/share-checks.ts";
 import { type ClientCheck, SILENT, type Stage } from "../samsa-client/stage.ts";
-import { SecuredBroker } from "../samsa-client/secured-broker.ts";
+import { SecuredBroker, type SecuredVendor } from "../samsa-client/secured-broker.ts";
 import { SECURITY_CHECKS } from "../samsa-client/security-checks.ts";
 import {
   kafkaWithTelemetry,
@@ -71,16 +71,20 @@ async function checksOn(vendor: Stage["vendor"], java: Java | Missing): Promise<
   }
 }
 
-/** Checks of TLS and SASL, which Samsa's broker does not speak. */
-async function securityChecks(java: Java | Missing): Promise<Check[]> {
-  const vendor = "Apache Kafka";
-  if (java instanceof Missing) return [whole(vendor, "skipped", java.reason)];
+/** Checks of TLS and SASL. */
+async function securityChecks(vendor: SecuredVendor, java: Java | Missing): Promise<Check[]> {
+  if (vendor === "Apache Kafka" && java instanceof Missing) {
+    return [whole(`${vendor}: security`, "skipped", java.reason)];
+  }
   let secured: SecuredBroker | undefined;
   try {
-    const broker = (secured = await SecuredBroker.start());
+    const broker = (secured = await SecuredBroker.start(vendor));
     const checks: Check[] = [];
-    for (const { name, run } of SECURITY_CHECKS) {
-      checks.push(await runClientCheck(`${vendor}: security: ${name}`, () => run(broker)));
+    for (const { name, kafkaOnly, run } of SECURITY_CHECKS) {
+      const full = `${vendor}: security: ${name}`;
+      if (vendor === "Apache Kafka" || kafkaOnly === undefined)
+        checks.push(await runClientCheck(full, () => run(broker)));
+      else checks.push({ name: full, outcome: "skipped", reason: `the broker does not have ${kafkaOnly} yet` });
     }
     return checks;
   } catch (error) {
@@ -128,7 +132,7 @@ export const CLIENT_TRIAL: Trial = {
     const java = await findJava();
     // Both vendors at once: Java's programs take most of the time to start.
     const found = await Promise.all([checksOn("Apache Kafka", java), checksOn("Samsa", java)]);
-    const security = await securityChecks(java);
+    const security = [...(await securityChecks("Apache Kafka", java)), ...(await securityChecks("Samsa", java))];
     const telemetry = await telemetryChecks(java);
     return { judge: NAME, version: version(), checks: [...found.flat(), ...security, ...telemetry] };
   },

@@ -12,6 +12,7 @@ import { CLIENT_KILLS_TRIALS } from "./client-kills-trial.ts";
 import { CLIENT_TRIAL } from "./client-trial.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";
+import { SECURED_TRIALS } from "./secured-trials.ts";
 import type { Tool } from "./tool-check.ts";
 import { VENDOR_TRIALS } from "./vendor-trials.ts";
 import {
@@ -113,6 +114,7 @@ export const TRIALS: readonly Trial[] = [
   walk("rskafka", findRust),
   walk("KafkaJS", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"))),
   KAFKAJS_TRIAL,
+  ...SECURED_TRIALS,
   ...KIND_TRIALS,
   ...CLUSTER_TRIALS,
   ...VENDOR_TRIALS,

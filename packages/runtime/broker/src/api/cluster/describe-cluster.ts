@@ -1,5 +1,5 @@
 import { Errors } from "@samsa/protocol";
-import { ALLOWED, NOT_ASKED } from "../../request/authorized-operations.ts";
+import { clusterOperations } from "../../request/authorized-operations.ts";
 import type { Handler } from "../../request/handler.ts";
 import { anyOf, fencedNodes } from "../../metadata/broker-nodes.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -31,6 +31,6 @@ export const describeCluster: Handler<"DescribeCluster", Needs> = (parts, reques
       .filter(({ nodeId }) => !ids.has(nodeId))
       .map(({ nodeId, ...node }) => ({ brokerId: nodeId, ...node, isFenced: true })),
   ].sort((a, b) => a.brokerId - b.brokerId);
-  const clusterAuthorizedOperations = request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED;
+  const clusterAuthorizedOperations = clusterOperations(context, request.includeClusterAuthorizedOperations);
   reply({ ...base, errorCode: 0, controllerId: anyOf(nodes, parts.env.random), brokers, clusterAuthorizedOperations });
 };

@@ -1,5 +1,5 @@
 import { type BrokerId, ConfigError, ignored, parseConfig } from "@samsa/base";
-import { RESOURCE_TYPE } from "@samsa/metadata";
+import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
 import {
   type AlterConfigsResponse,
   type ErrorName,
@@ -10,17 +10,19 @@ import { brokerSpec, checkBrokerConfigs, threadsFault } from "../../config/confi
 import { brokerConfigs } from "../../config/configs.ts";
 import { listenerSettings, listenersFault } from "../../config/listeners.ts";
 import { brokerConfigsFault, CONFIG_RULES } from "../../config/settings.ts";
+import { BROKER_LOGGER } from "../../request/config-permissions.ts";
+import type { Access } from "../../request/access.ts";
+import { controllerClient } from "../../controller/controller-channel.ts";
 import type { Handler, ResponseOf } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "channel" | "config" | "dirs" | "env" | "nodeId" | "settings" | "topics">;
+type Needs = Pick<BrokerParts, "channel" | "config" | "dirs" | "env" | "nodeId" | "security" | "settings" | "topics">;
 
 /**
  * AlterConfigs and IncrementalAlterConfigs (`ConfigAdminManager`): the broker refuses invalid requests and changes that
  * it cannot apply to itself; the controller decides on the rest.
  */
 
-const BROKER_LOGGER = 8;
 const LISTENERS: readonly string[] = ["listeners", "listener.security.protocol.map"];
 const OPERATIONS = ["SET", "DELETE", "APPEND", "SUBTRACT"] as const;
 const FORWARDED: readonly number[] = [RESOURCE_TYPE.topic, RESOURCE_TYPE.clientMetrics, RESOURCE_TYPE.group];
@@ -44,6 +46,12 @@ interface Outcome {
   readonly errorMessage: string | null;
 }
 
+/** Request that the broker looks at first. */
+interface Asking {
+  readonly legacy: boolean;
+  readonly access: Access;
+}
+
 function refused(error: ErrorName, errorMessage: string): Outcome {
   return { errorCode: Errors[error].code, errorMessage };
 }
@@ -54,7 +62,7 @@ function nodeId(name: string): BrokerId | undefined {
 }
 
 /** Returns the outcome if the broker alone can decide it, or undefined if the controller must. */
-function preprocessed(parts: Needs, resource: Resource, legacy: boolean): Outcome | undefined {
+function preprocessed(parts: Needs, resource: Resource, { legacy, access }: Asking): Outcome | undefined {
   const { resourceType, changes } = resource;
   if (new Set(changes.map(({ name }) => name)).size !== changes.length) {
     return refused("INVALID_REQUEST", "Error due to duplicate config keys");
@@ -64,7 +72,10 @@ function preprocessed(parts: Needs, resource: Resource, legacy: boolean): Outcom
     return refused("INVALID_REQUEST", `Null value not supported for : ${nulls.map(({ name }) => name).join(", ")}`);
   }
   if (resourceType === RESOURCE_TYPE.broker) return brokerOutcome(parts, resource, legacy);
-  if (resourceType === BROKER_LOGGER && !legacy) return loggerOutcome(parts, resource);
+  if (resourceType === BROKER_LOGGER && !legacy) {
+    const { code: errorCode, message: errorMessage } = Errors.CLUSTER_AUTHORIZATION_FAILED;
+    return access.permitsCluster("ALTER_CONFIGS") ? loggerOutcome(parts, resource) : { errorCode, errorMessage };
+  }
   if (FORWARDED.includes(resourceType)) return undefined;
   return refused("INVALID_REQUEST", `Unknown resource type ${resourceType}`);
 }
@@ -85,7 +96,19 @@ function brokerOutcome(parts: Needs, resource: Resource, legacy: boolean): Outco
   }
   const fault = brokerConfigsFault(name, values, parts.dirs.paths);
   if (fault !== undefined) return refused(fault.error, fault.message);
+  const unsafe = name === "" ? undefined : securityFault(parts, resource, legacy);
+  if (unsafe !== undefined) return refused("INVALID_REQUEST", unsafe);
   return togetherFault(parts, name, values, changes);
+}
+
+/** Says why the settings of listeners about security could not be used after the changes; undefined: they could. */
+function securityFault({ security, topics, nodeId: id }: Needs, { changes }: Resource, legacy: boolean) {
+  const values = new Map(legacy ? [] : configsOf(topics.image, RESOURCE_TYPE.broker, String(id)));
+  for (const { name, operation, value } of changes) {
+    if (operation === "DELETE") values.delete(name);
+    else values.set(name, value ?? "");
+  }
+  return security.fault(values);
 }
 
 /** Checks that the broker's new settings fit each other and the running broker (`KafkaConfig`, reconfigurables). */
@@ -159,12 +182,12 @@ const keyOf = (resource: { readonly resourceType: number; readonly resourceName:
 /**
  * Returns outcomes that the broker decides itself, by position in the request; undefined for those of the controller.
  */
-function preprocess(parts: Needs, resources: readonly Resource[], legacy: boolean): (Outcome | undefined)[] {
+function preprocess(parts: Needs, resources: readonly Resource[], asking: Asking): (Outcome | undefined)[] {
   const counts = new Map<string, number>();
   for (const resource of resources) counts.set(keyOf(resource), (counts.get(keyOf(resource)) ?? 0) + 1);
   return resources.map(resource =>
     counts.get(keyOf(resource)) === 1
-      ? preprocessed(parts, resource, legacy)
+      ? preprocessed(parts, resource, asking)
       : refused("INVALID_REQUEST", "Each resource must appear at most once."),
   );
 }
@@ -194,7 +217,7 @@ function answer(
 
 const UNDECIDED: Outcome = refused("UNKNOWN_SERVER_ERROR", Errors.UNKNOWN_SERVER_ERROR.message);
 
-export const incrementalAlterConfigs: Handler<"IncrementalAlterConfigs", Needs> = (parts, request, _context, reply) => {
+export const incrementalAlterConfigs: Handler<"IncrementalAlterConfigs", Needs> = (parts, request, context, reply) => {
   const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
     resourceType,
     resourceName,
@@ -205,21 +228,25 @@ export const incrementalAlterConfigs: Handler<"IncrementalAlterConfigs", Needs> 
       value,
     })),
   }));
-  answer(resources, preprocess(parts, resources, false), reply, (pending, done) => {
+  answer(resources, preprocess(parts, resources, { legacy: false, access: context.access }), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
-    parts.channel.call("IncrementalAlterConfigs", rest).then(done, ignored("the channel answers failures, too"));
+    parts.channel
+      .call("IncrementalAlterConfigs", rest, controllerClient(context))
+      .then(done, ignored("the channel answers failures, too"));
   });
 };
 
 /** AlterConfigs, the older API: it deletes every setting that the request does not name. */
-export const alterConfigs: Handler<"AlterConfigs", Needs> = (parts, request, _context, reply) => {
+export const alterConfigs: Handler<"AlterConfigs", Needs> = (parts, request, context, reply) => {
   const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
     resourceType,
     resourceName,
     changes: configs.map(({ name, value }) => ({ name, operation: OPERATIONS[0], operationId: 0, value })),
   }));
-  answer(resources, preprocess(parts, resources, true), reply, (pending, done) => {
+  answer(resources, preprocess(parts, resources, { legacy: true, access: context.access }), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
-    parts.channel.call("AlterConfigs", rest).then(done, ignored("the channel answers failures, too"));
+    parts.channel
+      .call("AlterConfigs", rest, controllerClient(context))
+      .then(done, ignored("the channel answers failures, too"));
   });
 };

@@ -1,11 +1,10 @@
 import { RESOURCE_TYPE } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
+import { BROKER_LOGGER } from "../../request/config-permissions.ts";
 import type { Handler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "nodes" | "topics">;
-
-const BROKER_LOGGER = 8;
 
 /** ListConfigResources (KIP-1142); version 0 lists client metrics subscriptions only (KIP-714). */
 export const listConfigResources: Handler<"ListConfigResources", Needs> = (parts, request, context, reply) => {

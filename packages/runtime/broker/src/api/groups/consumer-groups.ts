@@ -1,5 +1,6 @@
 import { Errors } from "@samsa/protocol";
 import { GROUP_VERSION_FEATURE } from "../../metadata/features.ts";
+import { groupClient } from "../group-client.ts";
 import { withOperations } from "../../request/authorized-operations.ts";
 import { mayDescribe, topicsOf, UNDESCRIBABLE } from "../described-topics.ts";
 import { UNDESCRIBED } from "../../request/error-responses.ts";
@@ -10,10 +11,9 @@ type DescribedGroup = ItemOf<"ConsumerGroupDescribe", "groups">;
 type Needs = Pick<BrokerParts, "config" | "groups" | "topics">;
 
 const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED.code;
-const UNSUPPORTED = Errors.UNSUPPORTED_VERSION.code;
 
 /** True if both the broker's settings and the cluster's features enable the consumer protocol. */
-function isServed({ config, topics }: Needs): boolean {
+export function servesConsumerGroups({ config, topics }: Pick<BrokerParts, "config" | "topics">): boolean {
   const level = topics.image.features.get(GROUP_VERSION_FEATURE) ?? 0;
   return level > 0 && config["group.coordinator.rebalance.protocols"].includes("consumer");
 }
@@ -21,18 +21,16 @@ function isServed({ config, topics }: Needs): boolean {
 export const consumerGroupHeartbeat: TopicHandler<"ConsumerGroupHeartbeat", Needs> = (parts, body, context, reply) => {
   const refuse = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode, memberEpoch: 0, heartbeatIntervalMs: 0 });
-  if (!isServed(parts)) return refuse(UNSUPPORTED);
   if (!mayDescribe(context.topics, body.subscribedTopicNames ?? [])) return refuse(UNAUTHORIZED);
-  const client = { id: context.clientId, host: `/${context.peer.host}` };
+  const client = groupClient(context);
   const request = { type: "consumerHeartbeat", version: context.version, client, body } as const;
   parts.groups.request(body.groupId, request, response => reply(response), refuse);
 };
 
-export const consumerGroupDescribe: TopicHandler<"ConsumerGroupDescribe", Needs> = (parts, body, { topics }, reply) => {
-  const served = isServed(parts);
+export const consumerGroupDescribe: TopicHandler<"ConsumerGroupDescribe", Needs> = (parts, body, context, reply) => {
+  const { topics } = context;
   const groups = body.groupIds.map((groupId): DescribedGroup => {
     const refused = (errorCode: number): DescribedGroup => ({ ...UNDESCRIBED, groupId, errorCode });
-    if (!served) return refused(UNSUPPORTED);
     if (groupId === "") return refused(Errors.INVALID_GROUP_ID.code);
     const runner = parts.groups.of(groupId);
     if (typeof runner === "number") return refused(runner);
@@ -42,5 +40,5 @@ export const consumerGroupDescribe: TopicHandler<"ConsumerGroupDescribe", Needs>
       ? group
       : { ...refused(UNAUTHORIZED), errorMessage: UNDESCRIBABLE };
   });
-  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, context, body.includeAuthorizedOperations) });
 };

@@ -1,6 +1,7 @@
 import { parseUuid } from "@samsa/base";
 import { topicNamed } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
+import { type Action, CLUSTER_NAME } from "@samsa/security";
 import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC } from "../../config/internal-topics.ts";
 import { partitionFor } from "../../coordinator/shards.ts";
 import type { Handler, RequestOf } from "../../request/handler.ts";
@@ -29,10 +30,18 @@ function isShareKey(key: string): boolean {
   return group.join(":").trim() !== "" && parseUuid(topicId) !== undefined && /^[+-]?\d{1,10}$/.test(partition);
 }
 
-/** True for a request of a broker: only these use share coordinators. */
-export function findsShareCoordinator(request: RequestOf<"FindCoordinator">, version: number): boolean {
-  const { keyType, coordinatorKeys } = request;
-  return keyType === SHARE && version >= SHARE_VERSION && coordinatorKeys.length > 0;
+/** Action on the group or the transactional id that a key is; undefined: it is neither. */
+export function keyAction(keyType: number, name: string): Action | undefined {
+  if (keyType === GROUP) return { operation: "DESCRIBE", resource: "GROUP", name };
+  return keyType === TRANSACTION ? { operation: "DESCRIBE", resource: "TRANSACTIONAL_ID", name } : undefined;
+}
+
+/** Action on the one key of an older request, or of a request of a broker: only these use share coordinators. */
+export function coordinatorAction(request: RequestOf<"FindCoordinator">, version: number): Action | undefined {
+  const { keyType, key, coordinatorKeys } = request;
+  if (version < BATCHED_VERSION) return keyAction(keyType, key);
+  const isOfBroker = keyType === SHARE && version >= SHARE_VERSION && coordinatorKeys.length > 0;
+  return isOfBroker ? { operation: "CLUSTER_ACTION", resource: "CLUSTER", name: CLUSTER_NAME } : undefined;
 }
 
 /** Answers with the leader of the partition in which the coordinator of a key keeps its state. */

@@ -9,12 +9,14 @@ import {
   syncError,
 } from "@samsa/coordinator";
 import { errorOf, Errors, type OffsetFetchRequest } from "@samsa/protocol";
+import { CLUSTER_NAME } from "@samsa/security";
 import type { GroupRunner } from "../../coordinator/groups.ts";
+import { groupClient } from "../group-client.ts";
 import { withOperations } from "../../request/authorized-operations.ts";
 import { mergeOutcomes, splitByExistence } from "../offset-partitions.ts";
 import { deleteShareGroup } from "../share/share-group-offsets.ts";
 import { errorResponses } from "../../request/error-responses.ts";
-import type { Handler, ItemOf, ResponseOf, TopicHandler } from "../../request/handler.ts";
+import type { Handler, ItemOf, RequestOf, ResponseOf, TopicHandler } from "../../request/handler.ts";
 import type { RequestTopics } from "../../request/request-topics.ts";
 import type { BrokerParts } from "../parts.ts";
 
@@ -25,7 +27,7 @@ const NO_PROTOCOL_VERSION = 7;
 /** First version of SyncGroup that requires the protocol name. */
 const NAMED_PROTOCOL_VERSION = 5;
 /** First version of OffsetFetch with many groups (KIP-709). */
-const MANY_GROUPS_VERSION = 8;
+export const MANY_GROUPS_VERSION = 8;
 
 function toShard<R extends GroupRequest>(
   parts: Needs,
@@ -38,7 +40,7 @@ function toShard<R extends GroupRequest>(
 }
 
 export const joinGroup: Handler<"JoinGroup", Needs> = (parts, body, context, reply) => {
-  const client = { id: context.clientId, host: `/${context.peer.host}` };
+  const client = groupClient(context);
   const request = { type: "join", version: context.version, client, body } as const;
   const answer = (response: GroupReplies["join"]): void => {
     // Older versions have no null for the protocol name.
@@ -48,8 +50,13 @@ export const joinGroup: Handler<"JoinGroup", Needs> = (parts, body, context, rep
   toShard(parts, body.groupId, request, answer, errorCode => joinError(errorCode, body.memberId));
 };
 
+/** True if a request lacks the type or the name of the protocol, which its version requires. */
+export function lacksProtocol({ protocolType, protocolName }: RequestOf<"SyncGroup">, version: number): boolean {
+  return version >= NAMED_PROTOCOL_VERSION && (protocolType === null || protocolName === null);
+}
+
 export const syncGroup: Handler<"SyncGroup", Needs> = (parts, body, context, reply) => {
-  if (context.version >= NAMED_PROTOCOL_VERSION && (body.protocolType === null || body.protocolName === null)) {
+  if (lacksProtocol(body, context.version)) {
     return reply({ throttleTimeMs: 0, ...syncError(Errors.INCONSISTENT_GROUP_PROTOCOL.code) });
   }
   toShard(parts, body.groupId, { type: "sync", body }, reply, syncError);
@@ -205,20 +212,22 @@ export const describeGroups: Handler<"DescribeGroups", Needs> = (parts, body, co
     if (context.version < 6) return failed(0, null);
     return failed(Errors.GROUP_ID_NOT_FOUND.code, runner.shard.absence("classic", groupId));
   });
-  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, context, body.includeAuthorizedOperations) });
 };
 
-export const listGroups: Handler<"ListGroups", Needs> = (parts, body, _context, reply) => {
+export const listGroups: Handler<"ListGroups", Needs> = (parts, body, { access }, reply) => {
   if (parts.groups.isLoading) {
     return reply({ throttleTimeMs: 0, errorCode: Errors.COORDINATOR_LOAD_IN_PROGRESS.code, groups: [] });
   }
   const states = new Set(body.statesFilter.map(state => state.toLowerCase()));
   const types = new Set(body.typesFilter.map(type => type.toLowerCase()));
   const groups: ItemOf<"ListGroups", "groups">[] = [];
+  const showsAll = access.shows("DESCRIBE", "CLUSTER", CLUSTER_NAME);
   for (const { shard } of parts.groups.all()) {
     for (const group of shard.list()) {
       if (states.size > 0 && !states.has(group.groupState.toLowerCase())) continue;
       if (types.size > 0 && !types.has(group.groupType)) continue;
+      if (!showsAll && !access.shows("DESCRIBE", "GROUP", group.groupId)) continue;
       groups.push(group);
     }
   }

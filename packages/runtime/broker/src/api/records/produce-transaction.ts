@@ -113,6 +113,23 @@ function targetsOf({ context }: Request, topicData: readonly TopicData[]): Targe
   return targets;
 }
 
+/** Offset of the byte of the attributes that says whether a batch is transactional. */
+const ATTRIBUTES_AT = FIELD.attributes + 1;
+const TRANSACTIONAL = 0x10;
+
+/** True if the first batch of any partition is transactional (`RequestUtils.hasTransactionalRecords`). */
+export function hasTransactionalBatch({ topicData }: ProduceRequest): boolean {
+  for (const { partitionData } of topicData) {
+    for (const { records } of partitionData) {
+      const [first] = records ?? [];
+      if (records === null || first === undefined) continue;
+      const bytes = first.length > ATTRIBUTES_AT ? first : joined(records);
+      if (bytes[FIELD.magic] === MAGIC && ((bytes[ATTRIBUTES_AT] ?? 0) & TRANSACTIONAL) !== 0) return true;
+    }
+  }
+  return false;
+}
+
 function begin(request: Request, topicData: readonly TopicData[], go: Go): void {
   const { parts, context, transactionalId } = request;
   const targets = targetsOf(request, topicData);

@@ -10,7 +10,7 @@ import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
 import type { BrokerNode } from "../../metadata/broker-nodes.ts";
 import { type CurrentLeader, CurrentLeaders } from "./current-leaders.ts";
 import { election } from "./election.ts";
-import { produceInTransaction, type Transaction } from "./produce-transaction.ts";
+import { hasTransactionalBatch, produceInTransaction, type Transaction } from "./produce-transaction.ts";
 import type { TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
@@ -76,9 +76,13 @@ class Production {
 
   /** Replies UNKNOWN_SERVER_ERROR for all partitions, unless a reply was sent already. */
   fail(topicData: ProduceRequest["topicData"]): void {
+    this.refuse(topicData, Errors.UNKNOWN_SERVER_ERROR.code);
+  }
+
+  /** Replies an error code for all partitions, unless a reply was sent already. */
+  refuse(topicData: ProduceRequest["topicData"], code: number): void {
     if (this.#waiting <= 0) return;
     this.#waiting = 0;
-    const { code } = Errors.UNKNOWN_SERVER_ERROR;
     this.#finish(
       topicData.map(({ name, topicId, partitionData }) => ({
         name,
@@ -103,6 +107,10 @@ export const produce: TopicHandler<"Produce", Needs> = (parts, request, context,
     if (isPlain) return reply({ responses, throttleTimeMs: 0 });
     reply({ responses, throttleTimeMs: 0, nodeEndpoints: nameLeaders(parts, context, responses) });
   });
+  if (request.transactionalId === null && hasTransactionalBatch(request)) {
+    const { code } = Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    return production.refuse(request.topicData, code);
+  }
   const validAcks = acks === -1 || acks === 0 || acks === 1;
   const all = (topicData: ProduceRequest["topicData"], transaction?: Transaction): void => {
     const producing = {

@@ -16,7 +16,6 @@ type Needs = Pick<BrokerParts, "nodes" | "shares">;
 
 export const shareAcknowledge: TopicHandler<"ShareAcknowledge", Needs> = (parts, request, context, reply) => {
   const refuse = (error: ProtocolError): void => reply(refusedWhole(error));
-  if (!parts.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   if (!hasCaller(request)) return refuse(Errors.INVALID_REQUEST);
   const { groupId, memberId } = request;
   const { sessions } = parts.shares;

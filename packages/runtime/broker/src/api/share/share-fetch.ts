@@ -43,7 +43,6 @@ function isRenewalThatFetches({ isRenewAck, maxBytes, minBytes, maxRecords, maxW
 
 export const shareFetch: TopicHandler<"ShareFetch", Needs> = (parts, request, context, reply) => {
   const refuse = (error: ProtocolError): void => reply(refusedFetch(error));
-  if (!parts.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   if (!hasCaller(request) || isRenewalThatFetches(request)) return refuse(Errors.INVALID_REQUEST);
   const { groupId, memberId, topics, forgottenTopicsData, shareSessionEpoch: epoch } = request;
   const caller = { groupId, memberId, epoch, peer: context.peer };

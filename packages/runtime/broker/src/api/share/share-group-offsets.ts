@@ -152,10 +152,9 @@ export const describeShareGroupOffsets: TopicHandler<"DescribeShareGroupOffsets"
   };
   groups.forEach(({ groupId, topics }, i) => {
     const runner = parts.groups.of(groupId);
-    if (typeof runner === "number" || !parts.shares.isEnabled) {
-      const isAway = parts.shares.isEnabled && typeof runner === "number";
-      const fault = isAway ? errorOf(runner) : Errors.UNSUPPORTED_VERSION;
-      results[i] = { groupId, topics: [], errorCode: fault.code, errorMessage: fault.message };
+    if (typeof runner === "number") {
+      const { code: errorCode, message: errorMessage } = errorOf(runner);
+      results[i] = { groupId, topics: [], errorCode, errorMessage };
       return;
     }
     const asked = merged(topics ?? allOf(known, runner, groupId));
@@ -175,7 +174,6 @@ export const describeShareGroupOffsets: TopicHandler<"DescribeShareGroupOffsets"
 
 /** Runner of the shard for a group that an administrator changes, or the error code. */
 function runnerOf(parts: Needs, groupId: string): GroupRunner | number {
-  if (!parts.shares.isEnabled) return Errors.UNSUPPORTED_VERSION.code;
   if (groupId === "") return Errors.INVALID_GROUP_ID.code;
   return parts.groups.of(groupId);
 }

@@ -2,6 +2,7 @@ import type { ShareGroupView } from "@samsa/coordinator";
 import { errorOf, Errors } from "@samsa/protocol";
 import { isMemberId } from "./acknowledgements.ts";
 import { mayDescribe, topicsOf, UNDESCRIBABLE } from "../described-topics.ts";
+import { groupClient } from "../group-client.ts";
 import { withOperations } from "../../request/authorized-operations.ts";
 import { UNDESCRIBED } from "../../request/error-responses.ts";
 import type { ResponseOf, TopicHandler } from "../../request/handler.ts";
@@ -11,14 +12,12 @@ import type { BrokerParts } from "../parts.ts";
 type Needs = Pick<BrokerParts, "config" | "groups" | "shares">;
 
 export const shareGroupHeartbeat: TopicHandler<"ShareGroupHeartbeat", Needs> = (parts, body, context, reply) => {
-  const client = { id: context.clientId, host: `/${context.peer.host}` };
+  const client = groupClient(context);
   const answer = (response: Omit<ResponseOf<"ShareGroupHeartbeat">, "throttleTimeMs">): void =>
     reply({ ...response, throttleTimeMs: 0 });
-  const { isEnabled } = parts.shares;
   // `KafkaApis` sends the error code without a message.
   const refused = (code: number): void =>
     answer({ errorCode: code, errorMessage: null, memberEpoch: 0, heartbeatIntervalMs: 0 });
-  if (!isEnabled) return refused(Errors.UNSUPPORTED_VERSION.code);
   if (!isMemberId(body.memberId)) return refused(Errors.INVALID_REQUEST.code);
   if (!mayDescribe(context.topics, body.subscribedTopicNames ?? [])) {
     return refused(Errors.TOPIC_AUTHORIZATION_FAILED.code);
@@ -51,7 +50,8 @@ function described({ config }: Needs, topics: RequestTopics, group: ShareGroupVi
   };
 }
 
-export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (parts, body, { topics }, reply) => {
+export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (parts, body, context, reply) => {
+  const { topics } = context;
   const groups = body.groupIds.map(groupId => {
     const refused = (errorCode: number, errorMessage: string | null) => ({
       ...UNDESCRIBED,
@@ -59,8 +59,7 @@ export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (pa
       errorCode,
       errorMessage,
     });
-    const { INVALID_GROUP_ID, GROUP_ID_NOT_FOUND, UNSUPPORTED_VERSION } = Errors;
-    if (!parts.shares.isEnabled) return refused(UNSUPPORTED_VERSION.code, UNSUPPORTED_VERSION.message);
+    const { INVALID_GROUP_ID, GROUP_ID_NOT_FOUND } = Errors;
     if (groupId === "") return refused(INVALID_GROUP_ID.code, null);
     const runner = parts.groups.of(groupId);
     if (typeof runner === "number") return refused(runner, errorOf(runner).message);
@@ -72,5 +71,5 @@ export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (pa
     }
     return refused(GROUP_ID_NOT_FOUND.code, runner.shard.absence("share", groupId));
   });
-  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, context, body.includeAuthorizedOperations) });
 };

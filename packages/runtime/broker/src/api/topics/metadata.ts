@@ -2,11 +2,10 @@ import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { type TopicImage, topicsByName } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
-import { ALLOWED, NOT_ASKED } from "../../request/authorized-operations.ts";
+import { clusterOperations, NOT_ASKED } from "../../request/authorized-operations.ts";
 import { anyOf } from "../../metadata/broker-nodes.ts";
 import { partitionState, type PartitionView } from "./partition-state.ts";
 import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
-import { CLUSTER_NAME } from "../../request/authorizer.ts";
 import type { TopicContext } from "../../request/request-topics.ts";
 import type { TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -96,9 +95,9 @@ function ensure(
   absent: readonly string[],
   done: (errors: ReadonlyMap<string, number>) => void,
 ): void {
-  const { topics } = context;
+  const { access } = context;
   const mayCreate = (name: string): boolean =>
-    topics.permits("CREATE", "CLUSTER", CLUSTER_NAME) || topics.permits("CREATE", "TOPIC", name);
+    access.permitsCluster("CREATE") || access.permits("CREATE", "TOPIC", name);
   const creatable = absent.filter(mayCreate);
   const refused = absent.filter(name => !creatable.includes(name)).map(name => [name, UNAUTHORIZED] as const);
   if (creatable.length === 0) done(new Map(refused));
@@ -127,7 +126,7 @@ export const metadata: TopicHandler<"Metadata", Needs> = (parts, request, contex
       topics: all
         ? topicsByName(view.topics.image).flatMap(topic => (view.topics.allows(topic.name) ? [shown(view, topic)] : []))
         : topicAnswers(view, topics ?? [], context.version, errors),
-      clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED,
+      clusterAuthorizedOperations: clusterOperations(context, request.includeClusterAuthorizedOperations),
     });
   };
   const named = all || byId.length > 0 ? [] : (topics ?? []);

@@ -39,7 +39,7 @@ export const describeTransactions: TopicHandler<"DescribeTransactions", Needs> =
 
 const STATE_NAMES: ReadonlySet<string> = new Set(TXN_STATES);
 
-export const listTransactions: Handler<"ListTransactions", Needs> = (parts, request, _context, reply) => {
+export const listTransactions: Handler<"ListTransactions", Needs> = (parts, request, { access }, reply) => {
   const { durationFilter, transactionalIdPattern: pattern } = request;
   const producers = new Set(request.producerIdFilters);
   const states = new Set<string>(request.stateFilters);
@@ -59,7 +59,8 @@ export const listTransactions: Handler<"ListTransactions", Needs> = (parts, requ
   for (const { shard } of parts.transactions.all()) {
     for (const view of shard.views()) {
       const { transactionalId, producerId, state: transactionState } = view;
-      if (wanted(view)) found.push({ transactionalId, producerId, transactionState });
+      if (wanted(view) && access.permits("DESCRIBE", "TRANSACTIONAL_ID", transactionalId))
+        found.push({ transactionalId, producerId, transactionState });
     }
   }
   answer(0, found);

@@ -1,5 +1,6 @@
 import type { ProducerReply } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
+import { CLUSTER_NAME } from "@samsa/security";
 import { fencedAs } from "./transactions.ts";
 import type { Handler, RequestOf } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -9,10 +10,13 @@ type Needs = Pick<BrokerParts, "config" | "env" | "producerIds" | "transactions"
 /** First version whose clients know PRODUCER_FENCED. */
 const FENCED_VERSION = 4;
 
-export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request, { version }, reply) => {
+export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request, { version, access }, reply) => {
   const { transactionalId, transactionTimeoutMs: timeoutMs, producerId: id, producerEpoch: epoch } = request;
   const failed = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode, producerId: -1n, producerEpoch: -1 });
+  if (transactionalId === null && !access.shows("IDEMPOTENT_WRITE", "CLUSTER", CLUSTER_NAME)) {
+    if (!access.permitsSome("WRITE", "TOPIC")) return failed(Errors.CLUSTER_AUTHORIZATION_FAILED.code);
+  }
   // Producer id and epoch must both be set or both be missing (KIP-360).
   if ((id === -1n) !== (epoch === -1) || transactionalId === "") return failed(Errors.INVALID_REQUEST.code);
   if (transactionalId !== null) {

@@ -3,7 +3,6 @@ import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
 import { type AddPartitionsToTxnRequest, Errors } from "@samsa/protocol";
 import { partitionFor } from "../../coordinator/shards.ts";
 import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../../config/internal-topics.ts";
-import { CLUSTER_NAME } from "../../request/authorizer.ts";
 import type { Handler, ItemOf, TopicHandler } from "../../request/handler.ts";
 import type { TopicContext } from "../../request/request-topics.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -62,9 +61,6 @@ export const addPartitionsToTxn: TopicHandler<"AddPartitionsToTxn", Needs> = (pa
       reply({ throttleTimeMs: 0, resultsByTopicV3AndBelow: topicResults(addition.topics, errorOf) }),
     );
     return;
-  }
-  if (!context.topics.permits("CLUSTER_ACTION", "CLUSTER", CLUSTER_NAME)) {
-    return reply({ throttleTimeMs: 0, errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED.code });
   }
   const results: ItemOf<"AddPartitionsToTxn", "resultsByTransaction">[] = [];
   const answer = (): void => reply({ throttleTimeMs: 0, errorCode: 0, resultsByTransaction: results });

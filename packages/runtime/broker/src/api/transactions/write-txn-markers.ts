@@ -1,6 +1,5 @@
 import type { PartitionIndex, ProducerId } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import { CLUSTER_NAME } from "../../request/authorizer.ts";
 import { errorResponses } from "../../request/error-responses.ts";
 import type { ItemOf, TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -17,8 +16,8 @@ type Outcome = { readonly topic: string; readonly index: PartitionIndex; readonl
  * WriteTxnMarkers: ends transactions in partitions of this broker, for their coordinator or for an administrator who
  * aborts a hanging transaction.
  */
-export const writeTxnMarkers: TopicHandler<"WriteTxnMarkers", Needs> = (parts, request, { topics }, reply) => {
-  if (!OPERATIONS.some(operation => topics.permits(operation, "CLUSTER", CLUSTER_NAME))) {
+export const writeTxnMarkers: TopicHandler<"WriteTxnMarkers", Needs> = (parts, request, { access, topics }, reply) => {
+  if (!OPERATIONS.some(operation => access.permitsCluster(operation))) {
     return reply(errorResponses.WriteTxnMarkers(request, { ...Errors.CLUSTER_AUTHORIZATION_FAILED, detail: null }));
   }
   const { markers } = request;

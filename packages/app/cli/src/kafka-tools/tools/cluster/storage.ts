@@ -26,7 +26,11 @@ const TABLE: ArgumentTable = {
       arguments: [
         CONFIG,
         { names: ["--cluster-id", "-t"], action: "store", isRequired: true, help: "Id of the cluster." },
-        { names: ["--add-scram", "-S"], action: "append", help: "SCRAM credential; not available here." },
+        {
+          names: ["--add-scram", "-S"],
+          action: "append",
+          help: "Credential of a user: SCRAM-SHA-256=[name=alice,password=secret]; may be repeated.",
+        },
         { names: ["--ignore-formatted", "-g"], action: "true", help: "Skip directories that are formatted." },
         RELEASE,
         { names: ["--feature", "-f"], action: "append", help: "Level of a feature, as in kraft.version=1." },
@@ -54,17 +58,17 @@ const TABLE: ArgumentTable = {
   },
 };
 
-function formatDirectories(args: Arguments): void {
+async function formatDirectories(args: Arguments): Promise<void> {
   const [releaseVersion, controllers] = [args.text("release-version"), args.text("initial-controllers")];
-  if (args.has("add-scram")) throw new ToolError("--add-scram: SCRAM credentials are not available");
   if (releaseVersion !== undefined) levelOfRelease(releaseVersion);
   const initialControllers = controllers ?? (args.isTrue("no-initial-controllers") ? false : undefined);
-  format({
+  await format({
     clusterId: args.text("cluster-id") ?? "",
     config: args.text("config") ?? "",
     ignoreFormatted: args.isTrue("ignore-formatted"),
     standalone: args.isTrue("standalone"),
     feature: args.texts("feature").map(text => nameAndLevel(text).join("=")),
+    addScram: args.texts("add-scram"),
     ...(initialControllers === undefined ? {} : { initialControllers }),
     ...(releaseVersion === undefined ? {} : { releaseVersion }),
   });
@@ -88,14 +92,14 @@ function featureOf(text: string): readonly [string, number] {
 export const kafkaStorage = argTool({
   prog: "kafka-storage",
   table: TABLE,
-  run: args => {
+  run: async args => {
     const { command } = args;
     let code = 0;
     if (command === "info") code = info({ config: args.text("config") ?? "" });
-    else if (command === "format") formatDirectories(args);
+    else if (command === "format") await formatDirectories(args);
     else if (command === "version-mapping") versionMapping(args.text("release-version"));
     else if (command === "feature-dependencies") dependencies(args.texts("feature").map(featureOf), "storage");
     else printUuid();
-    return Promise.resolve(code);
+    return code;
   },
 });

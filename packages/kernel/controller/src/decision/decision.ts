@@ -1,6 +1,7 @@
 import type { BrokerId, Offset, Uuid } from "@samsa/base";
 import type { BrokerImage, MetadataImage } from "@samsa/metadata";
 import { type CreateTopicsResponse, type ErrorName, Errors, type MetadataRecord } from "@samsa/protocol";
+import type { ScramHashes } from "@samsa/sasl";
 import type { BrokerPartitions } from "./broker-partitions.ts";
 import type { BrokerSessions } from "./broker-sessions.ts";
 import type { ConfigRules, PolicyRequest, PolicyVerdict } from "./rules.ts";
@@ -10,6 +11,9 @@ export interface Decision<Reply> {
   readonly records: readonly MetadataRecord[];
   readonly reply: Reply;
 }
+
+/** Most records of a decision (`QuorumController.MAX_RECORDS_PER_USER_OP`). */
+export const MAX_RECORDS = 10_000;
 
 /** Range of supported levels of a feature, both ends inclusive. */
 export interface FeatureRange {
@@ -59,6 +63,8 @@ export interface ControllerSettings {
   readonly uncleanElectionIntervalMs: number;
   /** `metadata.max.idle.interval.ms`; 0: no empty records. */
   readonly maxIdleIntervalMs: number;
+  /** Hash functions for credentials. */
+  readonly hashes: ScramHashes;
   /** Returns the level of kraft.version, which the quorum keeps. */
   readonly kraftVersion: () => number;
   /** Returns the configs in a CreateTopics reply, from the settings that differ from the defaults. */

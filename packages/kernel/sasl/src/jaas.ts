@@ -1,4 +1,4 @@
-import { KafkaError } from "@samsa/client-kernel";
+import { MalformedError } from "@samsa/base";
 
 /** A login module with its options, as `sasl.jaas.config` has them (`JaasConfig`). */
 export interface JaasEntry {
@@ -34,10 +34,10 @@ function tokensOf(text: string): Token[] {
 }
 
 function refuse(reason: string): never {
-  throw new KafkaError("INVALID_ARGUMENT", `sasl.jaas.config cannot be read: ${reason}`);
+  throw new MalformedError(`sasl.jaas.config cannot be read: ${reason}`);
 }
 
-/** Parses one entry: `class flag (name=value)*;`. Throws `KafkaError` INVALID_ARGUMENT. */
+/** Parses one entry: `class flag (name=value)*;`. Throws `MalformedError`. */
 export function parseJaas(text: string): JaasEntry {
   const tokens = tokensOf(text);
   const [module, flag, ...rest] = tokens;

@@ -1,0 +1,255 @@
+import * as crypto from "node:crypto";
+import { fromUtf8, type HashName, utf8 } from "@samsa/base";
+import {
+  OAuthBearerClient,
+  OAuthBearerServer,
+  PlainClient,
+  PlainServer,
+  SaslError,
+  SaslRefusal,
+  type SaslServer,
+  type SaslServerStep,
+  type SaslStep,
+  ScramClient,
+  type ScramCredential,
+  ScramServer,
+  type ScramServerOptions,
+} from "@samsa/sasl";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { stored } from "./scram-server.ts";
+
+const NAMES = { "SHA-256": "sha256", "SHA-512": "sha512" } as const;
+const HASHES: ScramServerOptions["hashes"] = {
+  hash: (name, bytes) => crypto.createHash(NAMES[name]).update(bytes).digest(),
+  hmac: (name, key, bytes) => crypto.createHmac(NAMES[name], key).update(bytes).digest(),
+};
+const SECRET = utf8("a secret of the process");
+
+function scramServer(change: Partial<ScramServerOptions> = {}): ScramServer {
+  return new ScramServer({
+    hash: "SHA-256",
+    hashes: HASHES,
+    credentialOf: () => undefined,
+    tokenOf: () => undefined,
+    nonce: "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
+    secret: SECRET,
+    ...change,
+  });
+}
+
+/** Text of a challenge. */
+function challenge(step: SaslServerStep): string {
+  if (step.type !== "challenge") throw new Error(`a step ${step.type}`);
+  return fromUtf8(step.bytes);
+}
+
+const sentBy = (step: SaslStep): Uint8Array => {
+  if (step.type !== "send") throw new Error(`a step ${step.type}`);
+  return step.bytes;
+};
+
+/** Plays an exchange of our client with a server; returns the last step of the server. */
+function played(client: ScramClient, server: SaslServer): SaslServerStep {
+  const first = server.received(sentBy(client.start()));
+  const step = client.received(utf8(challenge(first)));
+  if (step.type !== "derive") throw new Error(`a step ${step.type}`);
+  const { hash, password, salt, iterations } = step;
+  const key = crypto.pbkdf2Sync(password, salt, iterations, hash === "SHA-256" ? 32 : 64, NAMES[hash]);
+  return server.received(sentBy(client.derived(key)));
+}
+
+/** Refusal that a call ends with, as the client gets to know it. */
+function refusal(call: () => unknown): string | undefined {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof SaslRefusal) return error.told ?? "invalid credentials";
+    throw error;
+  }
+  return undefined;
+}
+
+describe("a server of SCRAM", () => {
+  test("has the messages of RFC 7677", () => {
+    const salt = Buffer.from("W22ZaJ0SNY7soEsUEjb6gQ==", "base64");
+    const key = crypto.pbkdf2Sync("pencil", salt, 4096, 32, "sha256");
+    const hmac = (text: string) => HASHES.hmac("SHA-256", key, utf8(text));
+    const storedKey = HASHES.hash("SHA-256", hmac("Client Key"));
+    const credential = { salt, iterations: 4096, storedKey, serverKey: hmac("Server Key") };
+    const server = scramServer({ credentialOf: name => (name === "user" ? credential : undefined) });
+    const first = challenge(server.received(utf8("n,,n=user,r=rOprNGfwEbeRWgbNEkqO")));
+    expect(first).toBe("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+    const proof = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+    const last = server.received(utf8(`c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=${proof}`));
+    expect(last).toEqual({
+      type: "done",
+      bytes: utf8("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="),
+      identity: { user: "user" },
+    });
+  });
+
+  test("agrees with our client about every name and password, and only with the right password", () => {
+    const text = fc.string({ minLength: 1, maxLength: 12, unit: "grapheme" }).filter(one => !one.includes("\0"));
+    fc.assert(
+      fc.property(text, text, text, fc.constantFrom<HashName>("SHA-256", "SHA-512"), (username, right, tried, hash) => {
+        const server = scramServer({
+          hash,
+          credentialOf: name => (name === username ? stored(hash, right) : undefined),
+        });
+        const client = new ScramClient(HASHES, { hash, username, password: tried, nonce: "abcdef" });
+        if (tried !== right) {
+          expect(refusal(() => played(client, server))).toBe("invalid credentials");
+          return;
+        }
+        const step = played(client, server);
+        if (step.type !== "done") throw new Error(`a step ${step.type}`);
+        expect(step.identity).toEqual({ user: username });
+        expect(client.received(step.bytes)).toEqual({ type: "done" });
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("says nothing about which users there are", () => {
+    const client = (username: string): ScramClient =>
+      new ScramClient(HASHES, { hash: "SHA-256", username, password: "guessed", nonce: "abcdef" });
+    const firstFor = (username: string): string =>
+      challenge(scramServer({ nonce: "xyz" }).received(sentBy(client(username).start())));
+    expect(firstFor("nobody")).toMatch(/^r=abcdefxyz,s=[A-Za-z0-9+/=]{24},i=4096$/);
+    expect(firstFor("nobody"), "the salt of a user stays the same").toBe(firstFor("nobody"));
+    expect(firstFor("nobody")).not.toBe(firstFor("somebody"));
+    expect(refusal(() => played(client("nobody"), scramServer()))).toBe("invalid credentials");
+  });
+
+  test("refuses a credential with too few iterations", () => {
+    const weak: ScramCredential = stored("SHA-256", "pw", 1000);
+    const server = scramServer({ credentialOf: () => weak });
+    const client = new ScramClient(HASHES, { hash: "SHA-256", username: "u", password: "pw", nonce: "abc" });
+    expect(refusal(() => played(client, server))).toBe("invalid credentials");
+  });
+
+  test("knows the owner of a delegation token, and no token by the name of a user", () => {
+    const token = { ...stored("SHA-256", "hmac"), owner: "alice", expiresAt: 77 };
+    const server = (): ScramServer =>
+      scramServer({
+        tokenOf: id => (id === "token-1" ? token : undefined),
+        credentialOf: () => stored("SHA-256", "hmac"),
+      });
+    const client = (username: string, password = "hmac"): ScramClient =>
+      new ScramClient(HASHES, { hash: "SHA-256", username, password, nonce: "abc", delegationToken: true });
+    const step = played(client("token-1"), server());
+    expect(step).toMatchObject({ type: "done", identity: { user: "alice", expiresAt: 77, byToken: true } });
+    expect(refusal(() => played(client("token-2"), server()))).toBe("invalid credentials");
+    expect(refusal(() => played(client("token-1", "other"), server()))).toBe("invalid credentials");
+  });
+
+  test.each([
+    ["y,,n=user,r=abc"],
+    ["p=tls-unique,,n=user,r=abc"],
+    ["n,,r=abc"],
+    ["n,,n=us=er,r=abc"],
+    ["n,,n=user,r=a,c"],
+    ["n,,m=ext,n=user,r=abc"],
+    [""],
+  ])("refuses a first message: %s", message => {
+    expect(refusal(() => scramServer().received(utf8(message)))).toBe("invalid credentials");
+  });
+
+  test.each([
+    ["another nonce", "c=biws,r=abcd,p=AAAA"],
+    ["another channel binding", "c=eSws,r=abcxyz,p=AAAA"],
+    ["a proof that is too short", "c=biws,r=abcxyz,p=AAAA"],
+    ["no proof", "c=biws,r=abcxyz"],
+  ])("refuses a last message with %s", (_what, message) => {
+    const server = scramServer({ nonce: "xyz", credentialOf: () => stored("SHA-256", "pw") });
+    server.received(utf8("n,,n=user,r=abc"));
+    expect(refusal(() => server.received(utf8(message)))).toBe("invalid credentials");
+  });
+
+  test("refuses to act for another user", () => {
+    const server = scramServer({ credentialOf: () => stored("SHA-256", "pw") });
+    expect(refusal(() => server.received(utf8("n,a=bob,n=alice,r=abc")))).toMatch(/different from username$/);
+  });
+});
+
+describe("a server of PLAIN", () => {
+  const passwords = new Map([
+    ["alice", "secret"],
+    ["empty", ""],
+  ]);
+  const server = (): PlainServer =>
+    new PlainServer(
+      name => passwords.get(name),
+      bytes => HASHES.hash("SHA-256", bytes),
+    );
+  const message = (text: string): Uint8Array => utf8(text.replaceAll("|", "\0"));
+
+  test("knows a user with the right password", () => {
+    expect(server().received(sentBy(new PlainClient("alice", "secret").start()))).toEqual({
+      ...{ type: "done", bytes: new Uint8Array(0) },
+      identity: { user: "alice" },
+    });
+    expect(server().received(message("alice|alice|secret"))).toMatchObject({ type: "done" });
+  });
+
+  test.each([
+    ["|alice|wrong", "Authentication failed: Invalid username or password"],
+    ["|bob|secret", "Authentication failed: Invalid username or password"],
+    ["|alice|secret2", "Authentication failed: Invalid username or password"],
+    ["bob|alice|secret", /authorization id that is different from username/],
+    ["|empty|", "invalid credentials"],
+    ["||secret", "invalid credentials"],
+    ["alice|secret", "invalid credentials"],
+    ["|alice|secret|more", "invalid credentials"],
+    ["", "invalid credentials"],
+  ])("refuses %s", (text, told) => {
+    expect(refusal(() => server().received(message(text)))).toMatch(told);
+  });
+});
+
+describe("a server of OAUTHBEARER", () => {
+  const first = (token: string, extensions?: Record<string, string>): Uint8Array =>
+    sentBy(new OAuthBearerClient(token, extensions).start());
+
+  test("has the token verified", () => {
+    const server = new OAuthBearerServer();
+    expect(server.received(first("a.b.c", { traceId: "7" }))).toEqual({
+      ...{ type: "verify", token: "a.b.c" },
+      extensions: new Map([["traceId", "7"]]),
+    });
+    expect(server.verified({ user: "alice", expiresAt: 5 })).toEqual({
+      ...{ type: "done", bytes: new Uint8Array(0) },
+      identity: { user: "alice", expiresAt: 5 },
+    });
+  });
+
+  test("tells why a token is refused, and ends with the client's next message", () => {
+    const server = new OAuthBearerServer();
+    const client = new OAuthBearerClient("a.b.c");
+    server.received(sentBy(client.start()));
+    const refused = challenge(server.verified({ refused: "invalid_token" }));
+    expect(refused).toBe('{"status":"invalid_token"}');
+    const acknowledged = sentBy(client.received(utf8(refused)));
+    expect(refusal(() => server.received(acknowledged))).toBe('{"status":"invalid_token"}');
+    expect(() => client.received(utf8("x"))).toThrow(SaslError);
+  });
+
+  test("refuses to act for another user", () => {
+    const server = new OAuthBearerServer();
+    server.received(utf8("n,a=bob,\u0001auth=Bearer abc\u0001\u0001"));
+    expect(refusal(() => server.verified({ user: "alice" }))).toMatch(
+      /different from the token's principal name \(alice\)/,
+    );
+  });
+
+  test.each([
+    "",
+    "n,,\u0001\u0001",
+    "n,,\u0001auth=Basic abc\u0001\u0001",
+    "n,,\u0001auth=Bearer abc\u0001",
+    "y,,\u0001auth=Bearer abc\u0001\u0001",
+  ])("refuses a message: %j", message => {
+    expect(refusal(() => new OAuthBearerServer().received(utf8(message)))).toBe("invalid credentials");
+  });
+});

@@ -1,0 +1,270 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  type Acl,
+  type AclFilter,
+  type AclOperation,
+  matchesFilter,
+  OPERATION_CODES,
+  operationBits,
+  PATTERN_TYPE_CODES,
+  PERMISSION_CODES,
+  type ResourceType,
+  RESOURCE_TYPE_CODES,
+} from "../src/acl.ts";
+import { auditText } from "../src/audit.ts";
+import {
+  type Action,
+  AuthorizerNotReadyError,
+  type Client,
+  type Judgement,
+  StandardAuthorizer,
+} from "../src/authorizer.ts";
+
+const { LITERAL, PREFIXED, ANY, MATCH } = PATTERN_TYPE_CODES;
+const { ALLOW, DENY } = PERMISSION_CODES;
+
+const acl = (change: Partial<Acl> = {}): Acl => ({
+  resourceType: RESOURCE_TYPE_CODES.TOPIC,
+  resourceName: "foo",
+  patternType: LITERAL,
+  principal: "User:alice",
+  host: "*",
+  operation: OPERATION_CODES.READ,
+  permissionType: ALLOW,
+  ...change,
+});
+
+const ALICE: Client = { user: "alice", host: "10.0.0.1", api: "Fetch" };
+const READ_FOO: Action = { operation: "READ", resource: "TOPIC", name: "foo" };
+
+interface Setup {
+  readonly allowsUnlisted?: boolean;
+  readonly superUsers?: readonly string[];
+  readonly audit?: (client: Client, action: Action, judgement: Judgement) => void;
+}
+
+function authorizer(
+  acls: readonly Acl[],
+  { allowsUnlisted = false, superUsers = [], audit }: Setup = {},
+): StandardAuthorizer {
+  const made = new StandardAuthorizer({
+    superUsers: new Set(superUsers),
+    allowsUnlisted,
+    ...(audit === undefined ? {} : { audit }),
+  });
+  made.change([], acls);
+  made.complete();
+  return made;
+}
+
+/** The rules of an authorizer, told as plainly as possible. */
+class Model {
+  readonly #acls: readonly Acl[];
+  readonly #allowsUnlisted: boolean;
+
+  constructor(acls: readonly Acl[], allowsUnlisted: boolean) {
+    this.#acls = acls;
+    this.#allowsUnlisted = allowsUnlisted;
+  }
+
+  allows({ user, host }: Client, { operation, resource, name }: Action): boolean {
+    const onResource = this.#acls.filter(
+      one =>
+        one.resourceType === RESOURCE_TYPE_CODES[resource] &&
+        (one.patternType === PREFIXED
+          ? name.startsWith(one.resourceName)
+          : one.resourceName === "*" || one.resourceName === name),
+    );
+    if (onResource.length === 0) return this.#allowsUnlisted;
+    const onClient = onResource.filter(
+      one =>
+        (one.principal === `User:${user}` || one.principal === "User:*") &&
+        (one.host === "*" || one.host === host || (one.host === "10.0.0.0/24" && host.startsWith("10.0.0."))),
+    );
+    const named = (one: Acl, ...operations: AclOperation[]): boolean =>
+      one.operation === OPERATION_CODES.ALL || operations.some(each => one.operation === OPERATION_CODES[each]);
+    if (onClient.some(one => one.permissionType === DENY && named(one, operation))) return false;
+    const sufficient: readonly AclOperation[] =
+      operation === "DESCRIBE"
+        ? ["DESCRIBE", "READ", "WRITE", "DELETE", "ALTER"]
+        : operation === "DESCRIBE_CONFIGS"
+          ? ["DESCRIBE_CONFIGS", "ALTER_CONFIGS"]
+          : [operation];
+    return onClient.some(one => one.permissionType === ALLOW && named(one, ...sufficient));
+  }
+
+  /** Tries each name that an ACL mentions, one below each prefix, and one that none mentions. */
+  allowsSome({ user, host }: Client, operation: AclOperation, resource: ResourceType): boolean {
+    if (this.allows({ user, host, api: "" }, { operation, resource, name: "hardcode" })) return true;
+    const exact = this.#acls.map(one => ({
+      ...one,
+      // Implied operations do not count here.
+      operation: one.operation === OPERATION_CODES.ALL ? OPERATION_CODES[operation] : one.operation,
+    }));
+    const same = new Model(
+      exact.filter(one => one.operation === OPERATION_CODES[operation]),
+      false,
+    );
+    const names = exact.map(one =>
+      one.resourceName === "*" && one.patternType === LITERAL ? "hardcode" : one.resourceName,
+    );
+    return names.some(name => {
+      const isPrefix = exact.some(
+        one => one.resourceName === name && one.patternType === PREFIXED && one.permissionType === ALLOW,
+      );
+      return [name, ...(isPrefix ? [`${name}\uffff`] : [])].some(each =>
+        same.allows({ user, host, api: "" }, { operation, resource, name: each }),
+      );
+    });
+  }
+}
+
+const names = fc.constantFrom("f", "fo", "foo", "foob", "foobar", "bar", "b");
+const resources = fc.constantFrom<ResourceType>("TOPIC", "GROUP");
+const operations = fc.constantFrom<AclOperation>(
+  "READ",
+  "WRITE",
+  "DESCRIBE",
+  "ALTER_CONFIGS",
+  "DESCRIBE_CONFIGS",
+  "ALTER",
+);
+const acls: fc.Arbitrary<Acl> = fc.record({
+  resourceType: resources.map(type => RESOURCE_TYPE_CODES[type]),
+  resourceName: fc.oneof(names, fc.constant("*")),
+  patternType: fc.constantFrom(LITERAL, LITERAL, PREFIXED),
+  principal: fc.constantFrom("User:alice", "User:bob", "User:*"),
+  host: fc.constantFrom("*", "10.0.0.1", "10.0.0.0/24"),
+  operation: fc.oneof(
+    operations.map(operation => OPERATION_CODES[operation]),
+    fc.constant(OPERATION_CODES.ALL),
+  ),
+  permissionType: fc.constantFrom(ALLOW, ALLOW, DENY),
+});
+const clients: fc.Arbitrary<Client> = fc.record({
+  user: fc.constantFrom("alice", "bob", "carol"),
+  host: fc.constantFrom("10.0.0.1", "10.0.0.2", "192.168.0.1"),
+  api: fc.constant("Fetch"),
+});
+const unique = fc.uniqueArray(acls, { maxLength: 12, selector: one => JSON.stringify(one) });
+
+describe("the authorizer", () => {
+  test("judges as a plain model does, while ACLs come and go", () => {
+    const questions = fc.array(fc.tuple(clients, operations, resources, names), { minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(unique, unique, fc.boolean(), questions, (first, second, allowsUnlisted, asked) => {
+        const real = authorizer(first, { allowsUnlisted });
+        const keys = new Set(second.map(one => JSON.stringify(one)));
+        for (const [at, current] of [first, second].entries()) {
+          if (at === 1) {
+            const before = new Set(first.map(one => JSON.stringify(one)));
+            real.change(
+              first.filter(one => !keys.has(JSON.stringify(one))),
+              second.filter(one => !before.has(JSON.stringify(one))),
+            );
+          }
+          const model = new Model(current, allowsUnlisted);
+          for (const [client, operation, resource, name] of [...asked, ...asked]) {
+            const action = { operation, resource, name };
+            expect(real.allows(client, action)).toBe(model.allows(client, action));
+            expect(real.allowsSome(client, operation, resource)).toBe(model.allowsSome(client, operation, resource));
+          }
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("lets nobody but super users pass before the ACLs are known", () => {
+    const early = new StandardAuthorizer({ superUsers: new Set(["User:root"]), allowsUnlisted: true });
+    expect(early.allows({ ...ALICE, user: "root" }, READ_FOO)).toBe(true);
+    expect(early.allowsSome({ ...ALICE, user: "root" }, "WRITE", "TOPIC")).toBe(true);
+    expect(() => early.allows(ALICE, READ_FOO)).toThrow(AuthorizerNotReadyError);
+    expect(() => early.allowsSome(ALICE, "WRITE", "TOPIC")).toThrow(AuthorizerNotReadyError);
+    early.complete();
+    expect(early.allows(ALICE, READ_FOO)).toBe(true);
+  });
+
+  test("permits super users what an ACL denies", () => {
+    const denying = authorizer([acl({ principal: "User:*", permissionType: DENY })], { superUsers: ["User:alice"] });
+    expect(denying.allows(ALICE, READ_FOO)).toBe(true);
+    expect(denying.allows({ ...ALICE, user: "bob" }, READ_FOO)).toBe(false);
+  });
+
+  test("compares addresses as Java writes them", () => {
+    const local = authorizer([acl({ host: "0:0:0:0:0:0:0:1" }), acl({ host: "10.0.0.1" })]);
+    expect(local.allows({ ...ALICE, host: "::1" }, READ_FOO)).toBe(true);
+    expect(local.allows({ ...ALICE, host: "::ffff:10.0.0.1" }, READ_FOO)).toBe(true);
+    expect(local.allows({ ...ALICE, host: "::2" }, READ_FOO)).toBe(false);
+  });
+
+  test("judges more clients and names than it keeps", () => {
+    const wide = authorizer([acl({ resourceName: "t7", principal: "User:*" })]);
+    for (let i = 0; i < 50_000; i++) {
+      const client = { ...ALICE, user: `user${i % 100}` };
+      expect(wide.allows(client, { ...READ_FOO, name: `t${i % 700}` })).toBe(i % 700 === 7);
+    }
+  });
+
+  test("tells the audit log of each decision but probes", () => {
+    const lines: string[] = [];
+    const audited = authorizer([acl(), acl({ operation: OPERATION_CODES.WRITE, permissionType: DENY })], {
+      superUsers: ["User:root"],
+      audit: (client, action, judgement) => lines.push(auditText(client, action, judgement)),
+    });
+    audited.allows(ALICE, READ_FOO);
+    audited.allows(ALICE, { ...READ_FOO, operation: "WRITE" });
+    audited.allows(ALICE, { ...READ_FOO, name: "bar", isProbe: true });
+    audited.allows(ALICE, { ...READ_FOO, name: "bar" });
+    audited.allows({ ...ALICE, user: "root" }, READ_FOO);
+    const start = (user: string, verdict: string, operation: string, name: string): string =>
+      `Principal = User:${user} is ${verdict} operation = ${operation} from host = 10.0.0.1 on resource = Topic:LITERAL:${name} for request = Fetch based on rule`;
+    expect(lines).toEqual([
+      `${start("alice", "Allowed", "READ", "foo")} MatchingAcl(acl=StandardAcl[resourceType=TOPIC, resourceName=foo, patternType=LITERAL, principal=User:alice, host=*, operation=READ, permissionType=ALLOW])`,
+      `${start("alice", "Denied", "WRITE", "foo")} MatchingAcl(acl=StandardAcl[resourceType=TOPIC, resourceName=foo, patternType=LITERAL, principal=User:alice, host=*, operation=WRITE, permissionType=DENY])`,
+      `${start("alice", "Denied", "READ", "bar")} DefaultDeny`,
+      `${start("root", "Allowed", "READ", "foo")} SuperUser`,
+    ]);
+  });
+});
+
+describe("filters", () => {
+  const filter = (change: Partial<AclFilter>): AclFilter => ({
+    resourceType: 1,
+    resourceName: null,
+    patternType: ANY,
+    principal: null,
+    host: null,
+    operation: 1,
+    permissionType: 1,
+    ...change,
+  });
+  const literal = acl();
+  const prefixed = acl({ resourceName: "fo", patternType: PREFIXED });
+  const wild = acl({ resourceName: "*" });
+
+  test.each<[string, Partial<AclFilter>, readonly boolean[]]>([
+    ["everything", {}, [true, true, true]],
+    ["a name", { resourceName: "foo" }, [true, false, false]],
+    ["a name of a prefix", { resourceName: "fo", patternType: PREFIXED }, [false, true, false]],
+    ["literal names", { patternType: LITERAL }, [true, false, true]],
+    ["whatever matches a name", { resourceName: "foo", patternType: MATCH }, [true, true, true]],
+    ["whatever matches another name", { resourceName: "fox", patternType: MATCH }, [false, true, true]],
+    ["whatever matches no name", { patternType: MATCH }, [true, true, true]],
+    ["a principal", { principal: "User:bob" }, [false, false, false]],
+    ["a host", { host: "*" }, [true, true, true]],
+    ["an operation", { operation: OPERATION_CODES.READ }, [true, true, true]],
+    ["another operation", { operation: OPERATION_CODES.ALL }, [false, false, false]],
+    ["denial", { permissionType: DENY }, [false, false, false]],
+    ["a type", { resourceType: RESOURCE_TYPE_CODES.GROUP }, [false, false, false]],
+  ])("select %s", (_what, change, expected) => {
+    expect([literal, prefixed, wild].map(one => matchesFilter(filter(change), one))).toEqual(expected);
+  });
+});
+
+test("authorized operations are bits by code", () => {
+  expect(operationBits("TOPIC")).toBe(0b1101_1111_1000);
+  expect(operationBits("TOPIC", operation => operation === "READ")).toBe(1 << 3);
+  expect(operationBits("CLUSTER")).toBe((1 << 5) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 12));
+});

@@ -1,0 +1,191 @@
+import { configSpecs } from "@samsa/base";
+
+/** Class of the one authorizer that there is. */
+export const STANDARD_AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+
+const authorizerFault = (value: string): string | undefined =>
+  value === "" || value === STANDARD_AUTHORIZER
+    ? undefined
+    : `there is no other authorizer than ${STANDARD_AUTHORIZER}`;
+
+/** Principals in `super.users`, without empty ones. */
+export function superUsers(text: string): readonly string[] {
+  return text
+    .split(";")
+    .map(principal => principal.trim())
+    .filter(principal => principal !== "");
+}
+
+const superUsersFault = (value: string): string | undefined =>
+  superUsers(value).every(principal => /^[^:]+:./.test(principal))
+    ? undefined
+    : "principals have the form User:name, and a semicolon is between two of them";
+
+/** Settings of the authorizer (`StandardAuthorizer`) and of authentication (`BrokerSecurityConfigs`). */
+export const securityConfigs = configSpecs({
+  "allow.everyone.if.no.acl.found": {
+    type: "boolean",
+    default: "false",
+    doc: "Permits everyone to use a resource that no ACL is on.",
+  },
+  "authorizer.class.name": {
+    type: "string",
+    default: "",
+    check: authorizerFault,
+    doc: `Class that decides what clients may do: ${STANDARD_AUTHORIZER}, or none. Without one, everyone may do everything.`,
+  },
+  "connection.failed.authentication.delay.ms": {
+    type: "int",
+    default: "100",
+    min: 0,
+    doc: "Time that a client waits for the refusal of its credentials, in ms, so that guessing takes long.",
+  },
+  "connections.max.reauth.ms": {
+    type: "long",
+    default: "0",
+    doc:
+      "Time after which a client must authenticate again, in ms; 0: never. May be set for a mechanism of a listener, as " +
+      "in listener.name.external.plain.connections.max.reauth.ms.",
+  },
+  "sasl.enabled.mechanisms": {
+    type: "list",
+    update: "per-broker",
+    default: "GSSAPI",
+    doc:
+      "SASL mechanisms of a listener: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. GSSAPI, the default of Kafka, is not " +
+      "available. May be set for a listener, as in listener.name.external.sasl.enabled.mechanisms.",
+  },
+  "sasl.jaas.config": {
+    type: "password",
+    update: "per-broker",
+    default: null,
+    doc:
+      "Users of a mechanism of a listener, as in listener.name.external.plain.sasl.jaas.config=" +
+      'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="secret"; without that prefix it has ' +
+      "no effect on a broker.",
+  },
+  "sasl.mechanism.controller.protocol": {
+    type: "string",
+    default: "GSSAPI",
+    doc: "SASL mechanism of connections to controllers: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+  },
+  "sasl.mechanism.inter.broker.protocol": {
+    type: "string",
+    update: "per-broker",
+    default: "GSSAPI",
+    doc:
+      "SASL mechanism of connections between brokers: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. The name and password are " +
+      "those of the sasl.jaas.config of this mechanism of the listener.",
+  },
+  "sasl.server.max.receive.size": {
+    type: "int",
+    default: "524288",
+    doc: "Most bytes of a request of a client that has not authenticated.",
+  },
+  "super.users": {
+    type: "string",
+    default: "",
+    check: superUsersFault,
+    doc: "Principals that may do everything, separated by semicolons, as in User:admin;User:CN=node-1.",
+  },
+});
+
+/** Settings of TLS (`SslConfigs`). Each may be set for a listener, as in listener.name.external.ssl.client.auth. */
+export const tlsConfigs = configSpecs({
+  "ssl.cipher.suites": {
+    type: "list",
+    update: "per-broker",
+    default: "",
+    doc: "Cipher suites of TLS; default: those of the host.",
+  },
+  "ssl.client.auth": {
+    type: "string",
+    update: "per-broker",
+    default: "none",
+    oneOf: ["required", "requested", "none"],
+    doc: "Certificates of clients: none, requested (from those that have one) or required.",
+  },
+  "ssl.enabled.protocols": {
+    type: "list",
+    update: "per-broker",
+    default: "TLSv1.2,TLSv1.3",
+    doc: "Versions of TLS that are spoken.",
+  },
+  "ssl.endpoint.identification.algorithm": {
+    type: "string",
+    update: "per-broker",
+    default: "https",
+    doc: "Check of the host name in the certificates of other nodes; empty: none.",
+  },
+  "ssl.key.password": {
+    type: "password",
+    update: "per-broker",
+    default: null,
+    doc: "Password of the private key.",
+  },
+  "ssl.keystore.certificate.chain": {
+    type: "password",
+    update: "per-broker",
+    default: null,
+    doc: "Certificate with those of its issuers, as text in PEM.",
+  },
+  "ssl.keystore.key": {
+    type: "password",
+    update: "per-broker",
+    default: null,
+    doc: "Private key of the certificate, as text in PEM.",
+  },
+  "ssl.keystore.location": {
+    type: "string",
+    update: "per-broker",
+    default: null,
+    doc: "File with the certificate and its private key.",
+  },
+  "ssl.keystore.password": {
+    type: "password",
+    update: "per-broker",
+    default: null,
+    doc: "Password of a file in PKCS12 or JKS.",
+  },
+  "ssl.keystore.type": {
+    type: "string",
+    update: "per-broker",
+    default: "JKS",
+    doc: "PEM, PKCS12 or JKS.",
+  },
+  "ssl.principal.mapping.rules": {
+    type: "string",
+    default: "DEFAULT",
+    doc: "Rules that map the name of a certificate to that of a user, as in RULE:^CN=(.*?),.*$/$1/L,DEFAULT.",
+  },
+  "ssl.protocol": {
+    type: "string",
+    update: "per-broker",
+    default: "TLSv1.3",
+    doc: "Highest version of TLS.",
+  },
+  "ssl.truststore.certificates": {
+    type: "password",
+    update: "per-broker",
+    default: null,
+    doc: "Certificates of trusted authorities, as text in PEM.",
+  },
+  "ssl.truststore.location": {
+    type: "string",
+    update: "per-broker",
+    default: null,
+    doc: "File with the certificates of trusted authorities.",
+  },
+  "ssl.truststore.password": {
+    type: "password",
+    update: "per-broker",
+    default: null,
+    doc: "Password of a file in PKCS12 or JKS.",
+  },
+  "ssl.truststore.type": {
+    type: "string",
+    update: "per-broker",
+    default: "JKS",
+    doc: "PEM, PKCS12 or JKS.",
+  },
+});

@@ -1,0 +1,128 @@
+import { ConfigError, type Env, MalformedError, toBase64Url } from "@samsa/base";
+import { type MetadataImage, scramKey } from "@samsa/metadata";
+import {
+  parseJaas,
+  PlainServer,
+  type SaslServer,
+  SCRAM_MECHANISMS,
+  type ScramMechanism,
+  ScramServer,
+  type Verification,
+} from "@samsa/sasl";
+import type { BrokerConfig } from "../config/configs.ts";
+import { listenerSetting } from "../config/listeners.ts";
+import { type TlsListener, tlsListener } from "./tls-listener.ts";
+
+/** SASL of a listener. */
+export interface SaslListener {
+  readonly mechanisms: readonly string[];
+  /** `sasl.server.max.receive.size`: most bytes of a request before authentication. */
+  readonly maxReceiveBytes: number;
+  /** `connection.failed.authentication.delay.ms` */
+  readonly failureDelayMs: number;
+  /** Begins the authentication of a client by one of the mechanisms. */
+  serverOf(mechanism: string): SaslServer;
+  /** `connections.max.reauth.ms` of a mechanism; 0: sessions do not end. */
+  maxReauthMs(mechanism: string): number;
+  /** Verifies a token of a mechanism that has tokens. */
+  verify(mechanism: string, token: string, extensions: ReadonlyMap<string, string>): Promise<Verification>;
+}
+
+/** Means of the security of listeners. */
+export interface SecurityHost {
+  readonly env: Pick<Env, "crypto" | "random">;
+  readonly config: BrokerConfig;
+  /** The settings as the user wrote them. */
+  readonly given: ReadonlyMap<string, string>;
+  readonly image: () => MetadataImage;
+}
+
+const PLAIN_MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule";
+/** Mechanisms that there are. */
+const MECHANISMS: readonly string[] = ["PLAIN", ...SCRAM_MECHANISMS.map(({ name }) => name)];
+/** Prefix of an option of `PlainLoginModule` that names a user. */
+const USER = "user_";
+const SECRET_BYTES = 32;
+const NONCE_BYTES = 18;
+
+/** Users of PLAIN with their passwords. Throws `ConfigError`. */
+function plainUsers(given: ReadonlyMap<string, string>, listener: string): ReadonlyMap<string, string> {
+  const name = `listener.name.${listener.toLowerCase()}.plain.sasl.jaas.config`;
+  const text = given.get(name);
+  if (text === undefined)
+    throw new ConfigError(name, "", `PLAIN needs users, as in ${PLAIN_MODULE} required user_alice="secret";`);
+  try {
+    const { module, options } = parseJaas(text);
+    if (module !== PLAIN_MODULE) throw new MalformedError(`the login module of PLAIN is ${PLAIN_MODULE}`);
+    const users = [...options].filter(([option]) => option.startsWith(USER));
+    return new Map(users.map(([option, password]) => [option.slice(USER.length), password]));
+  } catch (error) {
+    if (error instanceof MalformedError) throw ConfigError.worded(name, error.message);
+    throw error;
+  }
+}
+
+function mechanismsOf(given: ReadonlyMap<string, string>, listener: string): readonly string[] {
+  const name = "sasl.enabled.mechanisms";
+  const text = listenerSetting(given, listener, name) ?? "GSSAPI";
+  const mechanisms = text
+    .split(",")
+    .map(part => part.trim())
+    .filter(part => part !== "");
+  const unknown = mechanisms.find(mechanism => !MECHANISMS.includes(mechanism));
+  const why = `the SASL mechanisms of the listener ${listener} must be among ${MECHANISMS.join(", ")}`;
+  if (mechanisms.length === 0 || unknown !== undefined) throw new ConfigError(name, text, why);
+  return mechanisms;
+}
+
+/** Security of a listener. */
+export interface ListenerSecurity {
+  readonly tls: TlsListener | undefined;
+  readonly sasl: SaslListener | undefined;
+}
+
+/** Security of listeners, by name. Throws `ConfigError`. */
+export function listenerSecurity(
+  host: SecurityHost,
+  listeners: Iterable<{ readonly name: string; readonly protocol: string | undefined }>,
+): ReadonlyMap<string, ListenerSecurity> {
+  const found = new Map<string, ListenerSecurity>();
+  for (const { name, protocol = "PLAINTEXT" } of listeners) {
+    found.set(name, {
+      tls: protocol.endsWith("SSL") ? tlsListener(host.given, name) : undefined,
+      sasl: protocol.startsWith("SASL_") ? saslListener(host, name) : undefined,
+    });
+  }
+  return found;
+}
+
+/** Reads the SASL settings of a listener. Throws `ConfigError`. */
+function saslListener({ env, config, given, image }: SecurityHost, listener: string): SaslListener {
+  const { crypto, random } = env;
+  const mechanisms = mechanismsOf(given, listener);
+  const users = mechanisms.includes("PLAIN") ? plainUsers(given, listener) : new Map<string, string>();
+  const secret = random.bytes(SECRET_BYTES);
+  const digest = (bytes: Uint8Array): Uint8Array => crypto.hash("SHA-256", bytes);
+  const scram = ({ hash, code }: ScramMechanism): SaslServer =>
+    new ScramServer({
+      hash,
+      hashes: crypto,
+      credentialOf: user => image().scram.get(scramKey(code, user)),
+      tokenOf: () => undefined,
+      nonce: toBase64Url(random.bytes(NONCE_BYTES)),
+      secret,
+    });
+  return {
+    mechanisms,
+    maxReceiveBytes: Number(
+      listenerSetting(given, listener, "sasl.server.max.receive.size") ?? config["sasl.server.max.receive.size"],
+    ),
+    failureDelayMs: config["connection.failed.authentication.delay.ms"],
+    serverOf: mechanism => {
+      const known = SCRAM_MECHANISMS.find(({ name }) => name === mechanism);
+      return known === undefined ? new PlainServer(user => users.get(user), digest) : scram(known);
+    },
+    maxReauthMs: mechanism => Number(listenerSetting(given, listener, "connections.max.reauth.ms", mechanism) ?? 0),
+    verify: () => Promise.resolve({ refused: "invalid_token" }),
+  };
+}

@@ -1,0 +1,240 @@
+import { Errors } from "@samsa/protocol";
+import { MAX_SCRAM_ITERATIONS } from "@samsa/sasl";
+import type { RawConnection } from "@samsa/wire";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isListenerSetting } from "../src/config/config-checks.ts";
+import { connectTo, TestBroker } from "./wire.ts";
+
+const MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule";
+const USERS = `${MODULE} required username="alice" password="secret" user_alice="secret" user_bob="other";`;
+const SECURED = {
+  listeners: "EXT://127.0.0.1:0",
+  "listener.security.protocol.map": "EXT:SASL_PLAINTEXT",
+  "inter.broker.listener.name": "EXT",
+  "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+  "sasl.mechanism.inter.broker.protocol": "PLAIN",
+  "listener.name.ext.plain.sasl.jaas.config": USERS,
+  "connection.failed.authentication.delay.ms": "1",
+};
+const token = (user: string, password: string): Uint8Array => Buffer.from(`\0${user}\0${password}`);
+
+let broker: TestBroker;
+
+beforeAll(async () => {
+  broker = await TestBroker.start({ ...SECURED, "listener.name.ext.plain.connections.max.reauth.ms": "3600000" });
+});
+
+afterAll(() => broker.stop());
+
+const port = (of: TestBroker): number => of.node.advertised.get("EXT")?.port ?? -1;
+
+async function connection(of = broker): Promise<RawConnection> {
+  return connectTo(port(of));
+}
+
+async function login(wire: RawConnection, user: string, password: string) {
+  const handshake = await wire.ask("SaslHandshake", 1, { mechanism: "PLAIN" });
+  expect(handshake.errorCode).toBe(0);
+  return wire.ask("SaslAuthenticate", 2, { authBytes: token(user, password) });
+}
+
+/** True if the server closes the connection without another frame. */
+const closes = async (wire: RawConnection): Promise<boolean> => (await wire.frame()) === undefined;
+
+describe("a listener with SASL", () => {
+  test("serves a client that has authenticated, and tells it how long", async () => {
+    const wire = await connection();
+    expect((await wire.ask("ApiVersions", 3, { clientSoftwareName: "x", clientSoftwareVersion: "1" })).errorCode).toBe(
+      0,
+    );
+    const { errorCode, sessionLifetimeMs } = await login(wire, "alice", "secret");
+    expect([errorCode, sessionLifetimeMs]).toEqual([0, 3_600_000]);
+    expect((await wire.ask("Metadata", 12, { topics: null })).topics).toEqual([]);
+    const again = await wire.ask("SaslHandshake", 1, { mechanism: "PLAIN" });
+    expect(again.errorCode, "no more than once a second").toBe(Errors.ILLEGAL_SASL_STATE.code);
+    wire.close();
+  });
+
+  test("speaks frames without a header after SaslHandshake 0", async () => {
+    const wire = await connection();
+    expect((await wire.ask("SaslHandshake", 0, { mechanism: "PLAIN" })).errorCode).toBe(0);
+    wire.writeFrame(token("alice", "secret"));
+    expect(await wire.frame()).toEqual(new Uint8Array(0));
+    expect((await wire.ask("Metadata", 12, { topics: null })).topics).toEqual([]);
+    wire.close();
+  });
+
+  test("refuses wrong credentials, and closes the connection", async () => {
+    for (const [user, password] of [
+      ["alice", "wrong"],
+      ["nobody", "secret"],
+    ] as const) {
+      const wire = await connection();
+      expect(await login(wire, user, password)).toMatchObject({
+        errorCode: Errors.SASL_AUTHENTICATION_FAILED.code,
+        errorMessage: "Authentication failed: Invalid username or password",
+      });
+      expect(await closes(wire)).toBe(true);
+    }
+    const raw = await connection();
+    await raw.ask("SaslHandshake", 0, { mechanism: "PLAIN" });
+    raw.writeFrame(token("alice", "wrong"));
+    expect(await closes(raw)).toBe(true);
+  });
+
+  test("names its mechanisms to a client that wants another one", async () => {
+    const wire = await connection();
+    const { errorCode, mechanisms } = await wire.ask("SaslHandshake", 1, { mechanism: "GSSAPI" });
+    expect([errorCode, mechanisms]).toEqual([Errors.UNSUPPORTED_SASL_MECHANISM.code, ["PLAIN", "SCRAM-SHA-256"]]);
+    expect(await closes(wire)).toBe(true);
+  });
+
+  test.each<[string, (wire: RawConnection) => unknown]>([
+    ["a request of another API", wire => wire.send("Metadata", 12, { topics: null })],
+    ["a token without a handshake", wire => wire.send("SaslAuthenticate", 2, { authBytes: token("alice", "secret") })],
+    ["no request at all", wire => wire.writeFrame(Buffer.from("GET / HTTP/1.1"))],
+    ["a frame above the limit", wire => wire.write(Buffer.from([0, 8, 0, 1]))],
+  ])("closes the connection over %s", async (_what, act) => {
+    const wire = await connection();
+    act(wire);
+    expect(await closes(wire)).toBe(true);
+  });
+
+  test("closes the connection over a second ApiVersions request, and over others in place of a token", async () => {
+    const wire = await connection();
+    await wire.ask("ApiVersions", 3, { clientSoftwareName: "x", clientSoftwareVersion: "1" });
+    wire.send("ApiVersions", 3, { clientSoftwareName: "x", clientSoftwareVersion: "1" });
+    expect(await closes(wire)).toBe(true);
+    const other = await connection();
+    await other.ask("SaslHandshake", 1, { mechanism: "PLAIN" });
+    other.send("Metadata", 12, { topics: null });
+    expect(await closes(other)).toBe(true);
+  });
+
+  test("does not know users of SCRAM without a credential", async () => {
+    const wire = await connection();
+    await wire.ask("SaslHandshake", 1, { mechanism: "SCRAM-SHA-256" });
+    const first = await wire.ask("SaslAuthenticate", 2, { authBytes: Buffer.from("n,,n=nobody,r=abc") });
+    expect(Number(/i=(\d+)$/.exec(Buffer.from(first.authBytes).toString())?.[1])).toBeLessThan(MAX_SCRAM_ITERATIONS);
+    const nonce = /^r=([^,]+)/.exec(Buffer.from(first.authBytes).toString())?.[1] ?? "";
+    const last = await wire.ask("SaslAuthenticate", 2, { authBytes: Buffer.from(`c=biws,r=${nonce},p=AAAA`) });
+    expect(last).toMatchObject({
+      errorCode: Errors.SASL_AUTHENTICATION_FAILED.code,
+      errorMessage:
+        "Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256",
+    });
+    expect(await closes(wire)).toBe(true);
+  });
+});
+
+test("requests are those of the user", async () => {
+  const guarded = await TestBroker.start({
+    ...SECURED,
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:alice",
+  });
+  const filter = { resourceTypeFilter: 1, resourceNameFilter: null, patternTypeFilter: 1, principalFilter: null };
+  const ask = { ...filter, hostFilter: null, operation: 1, permissionType: 1 };
+  const codes: number[] = [];
+  for (const [user, password] of [
+    ["alice", "secret"],
+    ["bob", "other"],
+  ] as const) {
+    const wire = await connection(guarded);
+    await login(wire, user, password);
+    codes.push((await wire.ask("DescribeAcls", 3, ask)).errorCode);
+    wire.close();
+  }
+  expect(codes).toEqual([0, Errors.CLUSTER_AUTHORIZATION_FAILED.code]);
+  await guarded.stop();
+});
+
+test("a session that has ended is closed, unless its client authenticates again as the same user", async () => {
+  const brief = await TestBroker.start({ ...SECURED, "connections.max.reauth.ms": "1500" });
+  const open = async (): Promise<RawConnection> => {
+    const wire = await connection(brief);
+    const { sessionLifetimeMs } = await login(wire, "alice", "secret");
+    expect(sessionLifetimeMs).toBe(1500);
+    return wire;
+  };
+  const [kept, changed, ended] = await Promise.all([open(), open(), open()]);
+  await new Promise(resolve => setTimeout(resolve, 1600));
+  expect((await login(kept, "alice", "secret")).errorCode).toBe(0);
+  expect((await kept.ask("Metadata", 12, { topics: null })).topics).toEqual([]);
+  expect(await login(changed, "bob", "other")).toMatchObject({
+    errorCode: Errors.SASL_AUTHENTICATION_FAILED.code,
+    errorMessage: "Cannot change principals during re-authentication from User.alice: User.bob",
+  });
+  expect(await closes(changed)).toBe(true);
+  ended.send("Metadata", 12, { topics: null });
+  expect(await closes(ended)).toBe(true);
+  kept.close();
+  await brief.stop();
+});
+
+test("users of PLAIN change at run time, for later authentications", async () => {
+  const changing = await TestBroker.start(SECURED);
+  const early = await connection(changing);
+  await login(early, "alice", "secret");
+  const name = "listener.name.ext.plain.sasl.jaas.config";
+  const alter = async (value: string) => {
+    const configs = [{ name, value, configOperation: 0 }];
+    const resources = [{ resourceType: 4, resourceName: "1", configs }];
+    const { responses } = await early.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
+    return responses[0].errorMessage ?? "";
+  };
+  expect(await alter("nonsense")).toMatch(/sasl.jaas.config cannot be read/);
+  expect(await alter(`${MODULE} required username="alice" password="new" user_alice="new";`)).toBe("");
+  const codes: number[] = [];
+  for (const [user, password] of [
+    ["alice", "secret"],
+    ["bob", "other"],
+    ["alice", "new"],
+  ] as const) {
+    const wire = await connection(changing);
+    codes.push((await login(wire, user, password)).errorCode);
+    wire.close();
+  }
+  const { code: failed } = Errors.SASL_AUTHENTICATION_FAILED;
+  expect(codes).toEqual([failed, failed, 0]);
+  expect((await early.ask("Metadata", 12, { topics: null })).topics).toEqual([]);
+  early.close();
+  await changing.stop();
+});
+
+describe("settings are refused", () => {
+  test.each([
+    [{ "sasl.enabled.mechanisms": "GSSAPI" }, /must be among PLAIN, SCRAM-SHA-256, SCRAM-SHA-512/],
+    [{ "sasl.enabled.mechanisms": "" }, /must be among/],
+    [{ "listener.name.ext.plain.sasl.jaas.config": "nonsense" }, /sasl.jaas.config cannot be read/],
+    [{ "listener.name.ext.plain.sasl.jaas.config": 'org.example.Login required a="b";' }, /the login module of PLAIN/],
+    [{ "listener.security.protocol.map": "EXT:KERBEROS" }, /KERBEROS is not available/],
+    [{ "sasl.mechanism.inter.broker.protocol": "GSSAPI" }, /need one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512/],
+    [{ "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512" }, /must be included in sasl.enabled.mechanisms/],
+    [{ "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-256" }, /connections to other nodes need credentials/],
+    [
+      { "listener.name.ext.plain.sasl.jaas.config": `${MODULE} required user_a="b";` },
+      /need a username and a password/,
+    ],
+  ])("%o", async (settings, reason) => {
+    await expect(TestBroker.start({ ...SECURED, ...settings })).rejects.toThrow(reason);
+  });
+
+  test("PLAIN without users", async () => {
+    const rest = Object.entries(SECURED).filter(([name]) => !name.endsWith("sasl.jaas.config"));
+    await expect(TestBroker.start(Object.fromEntries(rest))).rejects.toThrow(/PLAIN needs users/);
+  });
+});
+
+test.each([
+  ["listener.name.ext.plain.sasl.jaas.config", true],
+  ["listener.name.ext.scram-sha-512.connections.max.reauth.ms", true],
+  ["listener.name.ext.ssl.client.auth", true],
+  ["listener.name.ext.max.connections", true],
+  ["listener.name.ext.sasl.jaas.config", false],
+  ["listener.name.ext.gssapi.sasl.jaas.config", false],
+  ["listener.name.ext.log.dirs", false],
+  ["plain.sasl.jaas.config", false],
+])("%s has an effect on a listener: %s", (name, expected) => {
+  expect(isListenerSetting(name)).toBe(expected);
+});

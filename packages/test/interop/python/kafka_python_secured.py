@@ -1,0 +1,70 @@
+"""Ways of connecting with kafka-python; run with a file of cases that src/samsa-client/secured-cases.ts has written."""
+import json
+import logging
+import sys
+import time
+import uuid
+
+import kafka
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from walk import DEADLINE_S, check, need, refused, say
+
+FILES = {"ca": "ssl_cafile", "cert": "ssl_certfile", "key": "ssl_keyfile"}
+
+
+def settings(way):
+    sasl = "mechanism" in way
+    protocol = ("SASL_" if sasl else "") + ("SSL" if way["tls"] else "PLAINTEXT")
+    found = {"bootstrap_servers": way["server"], "security_protocol": protocol, "bootstrap_timeout_ms": 5000}
+    found.update({name: way[key] for key, name in FILES.items() if key in way})
+    if sasl:
+        user = {"sasl_plain_username": way["username"], "sasl_plain_password": way["password"]}
+        found.update(sasl_mechanism=way["mechanism"], **user)
+    return found
+
+
+def exchange(way):
+    """Sends a record and reads it."""
+    value = str(uuid.uuid4()).encode()
+    producer = KafkaProducer(**settings(way))
+    producer.send(way["topic"], value).get(DEADLINE_S)
+    producer.close()
+    consumer = KafkaConsumer(**settings(way))
+    zero = TopicPartition(way["topic"], 0)
+    consumer.assign([zero])
+    consumer.seek_to_beginning(zero)
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        for records in consumer.poll(200).values():
+            if any(record.value == value for record in records):
+                consumer.close()
+                return
+    raise AssertionError("the record has not come")
+
+
+def asks(way):
+    KafkaAdminClient(**settings(way)).list_topics()
+
+
+def refusal(way):
+    """kafka-python tells in its log why there is no connection, and raises that there is none."""
+    LOG.clear()
+    refused("unable to bootstrap", asks, way)
+    word = "authentication" if way["refused"] == "credentials" else "ssl"
+    need(any(word in line.lower() for line in LOG), f"the log tells of {word}: {LOG}")
+
+
+class Kept(logging.Handler):
+    def emit(self, record):
+        LOG.append(record.getMessage())
+
+
+LOG = []
+logging.getLogger("kafka").addHandler(Kept(logging.WARNING))
+
+
+say(version=kafka.__version__)
+for case in json.load(open(sys.argv[1])):
+    check(case["name"], refusal if "refused" in case else exchange, case)
