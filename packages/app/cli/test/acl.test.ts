@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { clusterFixture } from "@samsa/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { MAIN } from "./bundle.ts";
@@ -107,6 +109,20 @@ describe("samsa acl", () => {
     expect(err).toContain(why);
     expect(await all()).toEqual([]);
   });
+});
+
+test("docs/authorization.md shows what the commands do", async () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../../docs/authorization.md"), "utf8");
+  const [commands = "", shown = ""] = [/```sh\n(.*?)```/s, /```text\n(.*?)```/s].map(block => block.exec(page)?.[1]);
+  let last = "";
+  for (const line of commands.trimEnd().split("\n")) {
+    const [program, ...args] = line.split(" ");
+    expect(program).toBe("samsa");
+    const { code, out, err } = await samsaOf(cluster(), ...args);
+    expect([line, code, err]).toEqual([line, 0, ""]);
+    last = out;
+  }
+  expect(last).toBe(shown);
 });
 
 /** Answers a question of the tool. */

@@ -59,11 +59,11 @@ describe("CreateAcls", () => {
     const written = cluster.log.length;
     const deny = { ...READ_T, permissionType: 2 };
     expect(create(READ_T, deny, READ_T)).toEqual([
-      ["NONE", null],
-      ["NONE", null],
-      ["NONE", null],
+      ["NONE", ""],
+      ["NONE", ""],
+      ["NONE", ""],
     ]);
-    expect(create(READ_T)).toEqual([["NONE", null]]);
+    expect(create(READ_T)).toEqual([["NONE", ""]]);
     expect(now()).toEqual([READ_T, deny].map(textOf).sort());
     expect(cluster.log.length - written).toBe(2);
     expect([...cluster.controller.image.acls.keys()].length).toBe(2);
@@ -91,7 +91,7 @@ describe("CreateAcls", () => {
   ])("refuses %o", (change, message) => {
     expect(create({ ...READ_T, ...change }, READ_T)).toEqual([
       ["INVALID_REQUEST", message],
-      ["NONE", null],
+      ["NONE", ""],
     ]);
     expect(now()).toEqual([textOf(READ_T)]);
   });
@@ -117,12 +117,12 @@ describe("CreateAcls", () => {
     expect(create(...ranges, READ_T)).toEqual([
       ["UNSUPPORTED_VERSION", message],
       ["UNSUPPORTED_VERSION", message],
-      ["NONE", null],
+      ["NONE", ""],
     ]);
     begin(METADATA_VERSION.hostRanges);
     expect(create(...ranges)).toEqual([
-      ["NONE", null],
-      ["NONE", null],
+      ["NONE", ""],
+      ["NONE", ""],
     ]);
   });
 
@@ -164,7 +164,7 @@ describe("DeleteAcls", () => {
     expect(remove(ANY, ANY).map(({ matchingAcls }) => matchingAcls.length)).toEqual([1, 1]);
     expect(cluster.log.length - written).toBe(1);
     expect(remove(ANY)[0]?.matchingAcls).toEqual([]);
-    expect(create(READ_T)).toEqual([["NONE", null]]);
+    expect(create(READ_T)).toEqual([["NONE", ""]]);
     expect(now()).toEqual([textOf(READ_T)]);
   });
 

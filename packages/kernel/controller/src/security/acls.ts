@@ -89,7 +89,8 @@ export function createAcls(
       added.add(key);
       records.push(metadataRecord("AccessControlEntryRecord", 0, { ...acl, id: draw.uuid() }));
     }
-    return { errorCode: 0, errorMessage: null };
+    // Kafka leaves the message out, whose default is empty.
+    return { errorCode: 0, errorMessage: "" };
   });
   if (records.length <= MAX_RECORDS) return { records, reply: { throttleTimeMs: 0, results } };
   const refused = refusal("POLICY_VIOLATION", TOO_LARGE);

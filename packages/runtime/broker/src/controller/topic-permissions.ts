@@ -12,6 +12,8 @@ import { type ControllerContext, type ControllerParts, decide } from "./controll
 
 const { code: UNAUTHORIZED, message: UNAUTHORIZED_MESSAGE } = Errors.TOPIC_AUTHORIZATION_FAILED;
 
+const METADATA_TOPIC = "__cluster_metadata";
+
 type Refused = DeleteTopicsResponse["responses"][number];
 
 /** Permission on each topic that a request creates; that on the cluster covers them all. */
@@ -21,7 +23,9 @@ export const EACH_CREATED_TOPIC = {
     answers: "topics",
     place: "last",
     unless: "CREATE",
-    action: ({ name }: { readonly name: string }): Action => ({ operation: "CREATE", resource: "TOPIC", name }),
+    // Refuses the topic of the metadata for everyone, with an error of its own.
+    action: ({ name }: { readonly name: string }): Action | undefined =>
+      name === METADATA_TOPIC ? undefined : { operation: "CREATE", resource: "TOPIC", name },
     keyOf: ({ name }: { readonly name: string }) => name,
     says: "Authorization failed.",
   },

@@ -149,11 +149,12 @@ export const errorResponses = {
     ...NOTHING,
     filterResults: filters.map(() => ({ errorCode: code, errorMessage: detail, matchingAcls: [] })),
   }),
-  DescribeUserScramCredentials: (_request, { code, detail }) => ({
+  DescribeUserScramCredentials: ({ users }, { code: errorCode, detail: errorMessage }) => ({
     ...NOTHING,
-    errorCode: code,
-    errorMessage: detail,
-    results: [],
+    errorCode,
+    errorMessage,
+    // Kafka does not name the users.
+    results: (users ?? []).map(() => ({ user: "", errorCode, errorMessage, credentialInfos: [] })),
   }),
   AlterUserScramCredentials: ({ deletions, upsertions }, { code, detail }) => ({
     ...NOTHING,
