@@ -101,7 +101,15 @@ const acl = fc
     return { resourceType, resourceName, resourcePatternType, ...entry };
   });
 
-type Creation = typeof acl extends fc.Arbitrary<infer T> ? T : never;
+interface Creation {
+  readonly resourceType: number;
+  readonly resourceName: string;
+  readonly resourcePatternType: number;
+  readonly principal: string;
+  readonly host: string;
+  readonly operation: number;
+  readonly permissionType: number;
+}
 
 /** ACLs that allow everything: with the set of no ACLs, every answer changes at least once. */
 const EVERYTHING: readonly Creation[] = [2, 3, 4, 5].map(resourceType => ({

@@ -102,6 +102,6 @@ export class SamsaProcess implements BrokerProcess {
 export const AGAINST_KAFKA = process.env.INTEROP_AGAINST === "kafka";
 
 /** Starts the broker under test: ours, or Apache Kafka with `INTEROP_AGAINST=kafka`. */
-export async function startBroker(): Promise<BrokerProcess> {
-  return AGAINST_KAFKA ? KafkaProcess.start() : SamsaProcess.start();
+export async function startBroker(settings: readonly string[] = []): Promise<BrokerProcess> {
+  return AGAINST_KAFKA ? KafkaProcess.start("fixed", settings) : SamsaProcess.start(undefined, settings);
 }

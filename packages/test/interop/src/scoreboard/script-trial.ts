@@ -9,6 +9,7 @@ import { startBroker } from "../processes/broker-process.ts";
 import { findOurJava, findSamsa, Missing, needsOlder, type Program, TOOLS_VERSION } from "../processes/runtimes.ts";
 import { until } from "../processes/until.ts";
 import { type Check, oneLine, type Trial, type Verdict } from "./scoreboard.ts";
+import { ACCESS_SCRIPTS } from "../scripts/access-scripts.ts";
 import { CLUSTER_SCRIPTS } from "../scripts/cluster-scripts.ts";
 import { LOAD_SCRIPTS } from "../scripts/load-scripts.ts";
 import { GROUP_SCRIPTS } from "../scripts/group-scripts.ts";
@@ -18,7 +19,14 @@ import { difference, runOf, SIDES } from "../scripts/script-run.ts";
 import { runProgram, ScriptRunner } from "../scripts/script-runner.ts";
 import { TOPIC_SCRIPTS } from "../scripts/topic-scripts.ts";
 
-const SCRIPTS = [TOPIC_SCRIPTS, RECORD_SCRIPTS, GROUP_SCRIPTS, CLUSTER_SCRIPTS, LOAD_SCRIPTS].flat();
+const SCRIPTS = [
+  ...[TOPIC_SCRIPTS, RECORD_SCRIPTS, GROUP_SCRIPTS, CLUSTER_SCRIPTS, ACCESS_SCRIPTS, LOAD_SCRIPTS].flat(),
+];
+/** Applies ACLs, but to none of the clients here. */
+const SETTINGS = [
+  "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+  "super.users=User:ANONYMOUS",
+];
 const NAME = "Kafka's scripts";
 const BEGIN = 1_700_000_000_000;
 const PARTITIONS = 3;
@@ -146,7 +154,7 @@ async function trial(): Promise<Verdict> {
   const home = mkdtempSync(join(tmpdir(), "interop-scripts-"));
   let broker: BrokerProcess | undefined;
   try {
-    broker = await startBroker();
+    broker = await startBroker(SETTINGS);
     const { server } = broker;
     await using client = new KafkaClient({ bootstrapServers: server, clientId: "member", logger: SILENT });
     const [node] = (await client.admin().cluster.describe()).nodes;
