@@ -146,7 +146,13 @@ export class Node {
     this.#isReading = false;
     const nodeId = config["node.id"];
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
-    const introductions = introductionsOf({ software, config, given, protocolOf: name => protocolOf(listeners, name) });
+    const introductions = introductionsOf({
+      env,
+      software,
+      config,
+      given,
+      protocolOf: name => protocolOf(listeners, name),
+    });
     const quorum = this.#openQuorum(dirs, { config, tools, loader, introductions });
     this.#acls = config["authorizer.class.name"] === "" ? undefined : new ClusterAuthorizer(env, config);
     const authorizer = options.authorizer ?? this.#acls?.authorizer ?? ALLOW_ALL;

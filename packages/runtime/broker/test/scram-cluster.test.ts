@@ -32,10 +32,17 @@ const settingsOf = (ids: readonly number[], id: number, password: string): Map<s
   );
 
 /** Formats the nodes of a cluster whose listeners are all secured with SCRAM, and starts them. */
-function start(world: World, ids: readonly number[], passwords: readonly string[]): readonly Promise<Node>[] {
+function start(
+  world: World,
+  ids: readonly number[],
+  passwords: readonly string[],
+  warn: (text: string, node: number) => void = () => undefined,
+): readonly Promise<Node>[] {
   return ids.map(async (id, i) => {
     const settings = settingsOf(ids, id, passwords[i] ?? "secret");
-    const { env } = world.node(`n${id}`);
+    const { env: own } = world.node(`n${id}`);
+    const warned = (message: string, fields: unknown) => warn(`${message}: ${JSON.stringify(fields)}`, id);
+    const env = { ...own, logger: { ...own.logger, warn: warned } };
     const credentials = await firstCredentials(env, [FLAG, SALTED]);
     formatStorage(env, { settings, credentials, clusterId: "c", ignoreFormatted: false, features: [] });
     return Node.start(env, { settings });
@@ -59,12 +66,18 @@ test.each([[[1]], [[1, 2, 3]]])("nodes %j that log in with SCRAM find one anothe
 
 test("a node with a wrong password stays outside, and the others go on without it", async () => {
   const world = new World(1);
-  const [first, second, stranger] = start(world, [1, 2, 3], ["secret", "secret", "wrong"]);
+  const warnings: string[] = [];
+  const [first, second, stranger] = start(world, [1, 2, 3], ["secret", "secret", "wrong"], (text, node) => {
+    if (node === 3 && text.startsWith("there is no connection")) warnings.push(text);
+  });
   const nodes = await world.settle(Promise.all([first!, second!]));
   let isIn = false;
   stranger!.then(() => (isIn = true), ignored("a node that stays outside may end"));
   await world.runFor(20_000);
   expect(isIn).toBe(false);
+  expect(warnings.length, "one of each node, and no more in a minute").toBeGreaterThan(0);
+  expect(new Set(warnings).size).toBe(warnings.length);
+  for (const text of warnings) expect(text).toMatch(/n[12]:909[23] refuses the credentials of user admin/);
   expect(nodes.map(node => [...node.broker.topics.image.brokers.keys()].toSorted((a, b) => a - b))).toEqual([
     [1, 2],
     [1, 2],

@@ -61,9 +61,6 @@ export interface ConnectionOptions {
   readonly observer?: RequestObserver | undefined;
 }
 
-/** Options by which a connection tells who is connecting. */
-export type Introduction = Pick<ConnectionOptions, "software" | "security">;
-
 /** A node, by the id of its cluster and its own. */
 export interface ExpectedNode {
   readonly clusterId: string;

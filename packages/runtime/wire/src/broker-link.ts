@@ -22,7 +22,12 @@ export interface LinkOptions extends ConnectionOptions {
   readonly maxReconnectBackoffMs?: number;
   /** Called after each connection that was made. */
   readonly connected?: () => void;
+  /** Called with the error of each attempt to connect that has failed, unless nobody wants the connection any more. */
+  readonly failed?: (error: unknown) => void;
 }
+
+/** Options of the links of a node to others: who is connecting, and whom to tell of failures. */
+export type Introduction = Pick<LinkOptions, "software" | "security" | "failed">;
 
 /** Part of a delay that chance adds or takes away (`ClusterConnectionStates`). */
 const JITTER = 0.2;
@@ -157,7 +162,10 @@ export class BrokerLink {
         }
         connection.close();
       } catch (error) {
-        if (!state.isAbandoned) this.#retryLater(this.#failures++);
+        if (!state.isAbandoned) {
+          this.#retryLater(this.#failures++);
+          this.#options.failed?.(error);
+        }
         throw error;
       }
     }

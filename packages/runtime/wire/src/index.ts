@@ -2,13 +2,12 @@ export {
   BrokerConnection,
   type CallOptions,
   type ConnectionOptions,
-  type Introduction,
   type ExpectedNode,
   type RequestFor,
   type RequestOf,
   type ResponseOf,
 } from "./broker-connection.ts";
-export { BrokerLink, type LinkOptions } from "./broker-link.ts";
+export { BrokerLink, type Introduction, type LinkOptions } from "./broker-link.ts";
 export { type Endpoint, endpointText, parseEndpoints } from "./endpoint.ts";
 export { type FrameReceiver } from "./frame-channel.ts";
 export { NodeApiVersions } from "./node-api-versions.ts";

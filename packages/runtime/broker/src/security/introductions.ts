@@ -1,6 +1,6 @@
-import { ConfigError, MalformedError } from "@samsa/base";
+import { ConfigError, type Env, MalformedError } from "@samsa/base";
 import { parseJaas } from "@samsa/sasl";
-import { type Introduction, type Security, tlsClientSettings } from "@samsa/wire";
+import { type Introduction, type Security, tlsClientSettings, WireError, type WireErrorCode } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { listenerSetting } from "../config/listeners.ts";
 
@@ -13,6 +13,7 @@ export interface Introductions {
 }
 
 interface Source {
+  readonly env: Pick<Env, "clock" | "logger">;
   readonly software: Introduction["software"];
   readonly config: BrokerConfig;
   /** The settings as the user wrote them. */
@@ -32,7 +33,7 @@ const MODULES: Readonly<Record<"PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512", stri
 const isMechanism = (name: string): name is keyof typeof MODULES => Object.hasOwn(MODULES, name);
 
 /** Reads how this node introduces itself to other nodes. Throws `ConfigError`. */
-export function introductionsOf({ software, config, given, protocolOf }: Source): Introductions {
+export function introductionsOf({ env, software, config, given, protocolOf }: Source): Introductions {
   const between = (config["inter.broker.listener.name"] ?? config["security.inter.broker.protocol"]).toUpperCase();
   const [ofControllers] = config["controller.listener.names"];
   const security = (listener: string, setting: keyof typeof MECHANISMS): Security | undefined => {
@@ -46,7 +47,33 @@ export function introductionsOf({ software, config, given, protocolOf }: Source)
     ofControllers === undefined
       ? undefined
       : security(ofControllers.toUpperCase(), "sasl.mechanism.controller.protocol");
-  return { brokers: { software, security: brokers }, controllers: { software, security: controllers } };
+  const failed = complaints(env);
+  return { brokers: { software, security: brokers, failed }, controllers: { software, security: controllers, failed } };
+}
+
+/** Failures that last until somebody changes credentials, certificates or settings. */
+const LASTING: readonly WireErrorCode[] = [
+  "AUTHENTICATION_FAILED",
+  "ILLEGAL_SASL_STATE",
+  "TLS_FAILED",
+  "UNSUPPORTED_MECHANISM",
+];
+/** Time between two warnings with the same words, in ms. */
+const WARN_AGAIN_MS = 60_000;
+/** Most warnings that are remembered. */
+const WARNINGS = 100;
+
+/** Warns of failures of security, which the log would not tell from a node that is away. */
+function complaints({ clock, logger }: Source["env"]): (error: unknown) => void {
+  const told = new Map<string, number>();
+  return error => {
+    if (!(error instanceof WireError) || !LASTING.includes(error.code)) return;
+    const [now, last = -Infinity] = [clock.monotonic(), told.get(error.message)];
+    if (now - last < WARN_AGAIN_MS) return;
+    if (told.size >= WARNINGS) told.clear();
+    told.set(error.message, now);
+    logger.warn("there is no connection to another node", { reason: error.message });
+  };
 }
 
 function tlsOf(given: ReadonlyMap<string, string>, listener: string): NonNullable<Security["tls"]> {
