@@ -256,7 +256,7 @@ class Pair {
     return map;
   }
 
-  /** What should be left of a batch; undefined: nothing. */
+  /** Rest of a batch that the rules leave; undefined: none. */
   #filtered(batch: Batch, map: OffsetMap, passed: ReadonlySet<Txn>): Batch | undefined {
     if (batch.last > map.latestOffset) return { ...batch };
     const own = this.producers.get(BigInt(batch.producer));

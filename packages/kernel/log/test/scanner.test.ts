@@ -168,7 +168,7 @@ describe("a scan of a segment", () => {
         bytes[hit.at + at] ^= 1 << bit;
         const { scanner, segment } = scan(bytes, 0, { pieces: sizes });
         if (isEpoch) {
-          // What comes before is taken, and a wrong epoch hides neither behind a later batch nor behind the file's end.
+          // A checksum does not cover the epoch: the batches before it are safe at least.
           expect(scanner.validBytes).toBeGreaterThanOrEqual(hit.at);
           return;
         }
