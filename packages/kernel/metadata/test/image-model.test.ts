@@ -96,7 +96,7 @@ class Pair {
   touched = new Touched();
   /** Records of the open transaction, and the metadata as if it had ended. */
   open: { readonly records: MetadataRecord[]; readonly plain: Plain } | undefined;
-  readonly old: { readonly image: MetadataImage; readonly plain: Plain }[] = [];
+  readonly old: { readonly image: MetadataImage; readonly plain: Plain; readonly held: unknown[] }[] = [];
   count = 0;
   #ids = 0;
 
@@ -175,7 +175,7 @@ class Pair {
     expect(delta.changedConfigs).toEqual(touched.configs);
     expect(delta.changedBrokers).toEqual(touched.brokers);
     this.#checkLookups(image);
-    this.old.push({ image, plain: after });
+    this.old.push({ image, plain: after, held: [...(image.transaction ?? [])] });
     this.image = image;
     this.delta = new MetadataDelta(image);
     this.before = after;
@@ -210,8 +210,9 @@ class Pair {
 
   end(): void {
     this.cut();
-    for (const { image, plain } of this.old) {
+    for (const { image, plain, held } of this.old) {
       expect(plainOf(image), "an old image has not changed").toEqual(plain);
+      expect(image.transaction ?? [], "nor has its open transaction").toEqual(held);
     }
     // Any image comes back from its snapshot, and any two have changes between them.
     for (const { image, plain } of [...this.old.slice(-2), this.old[this.old.length >> 1]]) {
