@@ -320,4 +320,15 @@ describe("producers", () => {
       }),
     );
   });
+
+  test("of which no batch is left are written as Kafka reads them", () => {
+    const rest = { producerId: 5n, epoch: 3, coordinatorEpoch: 2, lastTimestamp: 9, txnFirstOffset: -1 };
+    const bytes = writeSnapshot([{ ...rest, batches: [] }], crc32c);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    expect([view.getInt16(0), view.getInt32(6), view.getBigInt64(10), view.getInt16(18)]).toEqual([1, 1, 5n, 3]);
+    // The last sequence, the last offset and the offset delta are those of no batch.
+    expect([view.getInt32(20), view.getBigInt64(24), view.getInt32(32)]).toEqual([-1, -1n, 0]);
+    expect([view.getBigInt64(36), view.getInt32(44), view.getBigInt64(48)]).toEqual([9n, 2, -1n]);
+    expect(bytes.length).toBe(56);
+  });
 });
