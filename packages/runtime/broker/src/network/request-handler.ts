@@ -39,11 +39,10 @@ export class RequestHandler {
       if (api.isEnabled?.(this.#parts) === false) return once(switchedOff(api, request, version));
       const asked = { request, version, access, close: (reason: string) => origin.close(reason) };
       authorized(api, asked, once, (permitted, answer) => {
-        const context: RequestContext = { ...origin, access };
-        if (api.topics === undefined) return api.handle(this.#parts, permitted, context, answer);
-        const topics = new RequestTopics(this.#topics, access, api.topics, version);
-        const seen: TopicContext = { ...context, topics };
-        api.handle(this.#parts, permitted, seen, answer);
+        const topics = api.topics && new RequestTopics(this.#topics, access, api.topics, version);
+        const context: RequestContext | TopicContext =
+          topics === undefined ? { ...origin, access } : { ...origin, access, topics };
+        api.handle(this.#parts, permitted, context, answer);
       });
     } catch (error) {
       if (error instanceof AuthorizerNotReadyError) this.#logger.info(error.message, { api: api.name });
