@@ -41,6 +41,16 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
     why: "Kafka refuses the value later, when it loads the class; only its own selectors are there",
   },
   {
+    settings: /^broker authorizer\.class\.name$/,
+    differs: /is refused, in Kafka/,
+    why: "Kafka refuses the value later, when it loads the class; only its own authorizer is there",
+  },
+  {
+    settings: /^broker (?:allow\.everyone\.if\.no\.acl\.found|super\.users)$/,
+    differs: /^unknown to Kafka$|in Kafka error Cannot read field "name"/,
+    why: "the authorizer reads these settings, and Kafka declares them nowhere",
+  },
+  {
     settings: /^(?:broker|topic) compression\.lz4\.level$/,
     differs: /is refused, in Kafka/,
     why: "no library for Node has levels of lz4 other than that of Kafka's fast compressor, 9",
