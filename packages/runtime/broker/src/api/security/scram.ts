@@ -32,9 +32,10 @@ export const describeUserScramCredentials: Handler<"DescribeUserScramCredentials
       const credential = scram.get(scramKey(mechanism, user));
       return credential === undefined ? [] : [{ mechanism, iterations: credential.iterations }];
     });
-    if (credentialInfos.length > 0) return { user, errorCode: 0, errorMessage: null, credentialInfos };
+    if (credentialInfos.length > 0) return { user, errorCode: 0, errorMessage: "", credentialInfos };
     return failed(Errors.RESOURCE_NOT_FOUND, `Attempt to describe a user credential that does not exist: ${user}`);
   };
   const results = [...new Set(names)].map(described);
-  reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, results });
+  // Kafka leaves the message empty.
+  reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: "", results });
 };
