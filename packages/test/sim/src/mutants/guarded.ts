@@ -33,7 +33,7 @@ export const GUARDED_MUTANTS: readonly Mutant[] = [
   // The controller.
   {
     name: "sessions have expired when a controller takes over",
-    file: `${CONTROLLER}/broker-sessions.ts`,
+    file: `${CONTROLLER}/decision/broker-sessions.ts`,
     find: "session.contact = session.hasEnded && image.brokers.size > 1 ? -Infinity : now;",
     replace: "session.contact = -Infinity;",
     why: "each failover of the controller fences all brokers, and no partition has a leader",
