@@ -151,7 +151,8 @@ function runtimes(): Map<string, readonly [string, ...string[]]> {
     mkdirSync(tools, { recursive: true });
     execFileSync("npm", ["install", "--silent", "--prefix", tools, name], { stdio: "inherit" });
     // Bun's script puts the program of this platform in its place; npm may be told to run no scripts.
-    if (name === "bun") execFileSync(process.execPath, [join(tools, "node_modules/bun/install.js")], { stdio: "inherit" });
+    if (name === "bun")
+      execFileSync(process.execPath, [join(tools, "node_modules/bun/install.js")], { stdio: "inherit" });
     const program = join(tools, "node_modules/.bin", name);
     found.set(name, name === "bun" ? [program] : [program, "run", "--allow-all", "--node-modules-dir=manual"]);
   }
