@@ -98,7 +98,7 @@ export { type BackoffOptions, ExponentialBackoff } from "./exponential-backoff.t
 export { guard, guardEach, type Report } from "./guard.ts";
 export { DeadlineHeap } from "./time/deadline-heap.ts";
 export { ignored } from "./ignored.ts";
-export { groupBy, sameItems } from "./lists.ts";
+export { duplicates, groupBy, sameItems, splitList } from "./lists.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";
 export { nearest } from "./text/nearest.ts";
 export { parseProperties } from "./text/properties.ts";

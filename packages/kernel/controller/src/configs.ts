@@ -1,3 +1,4 @@
+import { duplicates } from "@samsa/base";
 import { configsOf, ELR_FEATURE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import {
   type AlterConfigsRequest,
@@ -7,14 +8,7 @@ import {
   type MetadataRecord,
   metadataRecord,
 } from "@samsa/protocol";
-import {
-  type Decision,
-  type DecisionContext,
-  duplicates,
-  isRefusal,
-  type Refusal,
-  refusal,
-} from "./decision/decision.ts";
+import { type Decision, type DecisionContext, isRefusal, type Refusal, refusal } from "./decision/decision.ts";
 import { topicNameFault } from "./topic-names.ts";
 
 export const SET = 0;

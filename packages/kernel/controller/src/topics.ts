@@ -1,4 +1,4 @@
-import { type BrokerId, entryAt, type PartitionIndex, ZERO_UUID } from "@samsa/base";
+import { type BrokerId, entryAt, type PartitionIndex, ZERO_UUID, duplicates } from "@samsa/base";
 import {
   collisionName,
   type MetadataImage,
@@ -22,7 +22,6 @@ import { changeConfigs, SET } from "./configs.ts";
 import {
   type Decision,
   type DecisionContext,
-  duplicates,
   isRefusal,
   MAX_RECORDS,
   type Refusal,

@@ -1,4 +1,4 @@
-import { entryAt, isReservedDirectory, parseUuid, type Uuid } from "@samsa/base";
+import { entryAt, isReservedDirectory, parseUuid, splitList, type Uuid } from "@samsa/base";
 import { KRAFT_FEATURE } from "@samsa/metadata";
 import type { VoterDescription } from "@samsa/records";
 import type { BrokerConfig } from "./config/configs.ts";
@@ -89,7 +89,7 @@ const MOST_ID = 2 ** 31 - 1;
 
 /** Parses `--initial-controllers` (`DynamicVoters`), in the order of the ids. */
 function parseVoters(text: string, name: string): VoterDescription[] {
-  const parts = text.split(",").flatMap(part => (part.trim() === "" ? [] : [part.trim()]));
+  const parts = splitList(text);
   if (parts.length === 0) throw new StorageError("No voters given.");
   const voters = new Map<number, VoterDescription>();
   for (const part of parts) {

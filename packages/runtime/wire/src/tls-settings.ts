@@ -1,5 +1,6 @@
 import {
   MalformedError,
+  splitList,
   type TlsClientOptions,
   type TlsOptions,
   type TlsProtocol,
@@ -33,14 +34,10 @@ function malformed(message: string): never {
   throw new MalformedError(message);
 }
 
-function listOf(text: string): string[] {
-  return text.split(",").flatMap(part => (part.trim() === "" ? [] : [part.trim()]));
-}
-
 function protocolsOf(lookup: TlsLookup): readonly TlsProtocol[] | undefined {
   const enabled = lookup("ssl.enabled.protocols");
   const newest = lookup("ssl.protocol") ?? "TLSv1.3";
-  const wanted = enabled === undefined ? TLS_PROTOCOLS : listOf(enabled);
+  const wanted = enabled === undefined ? TLS_PROTOCOLS : splitList(enabled);
   const known = TLS_PROTOCOLS.filter(name => wanted.includes(name));
   const unknown = [...wanted, newest].find(name => !TLS_PROTOCOLS.some(known => known === name));
   if (unknown !== undefined)
@@ -98,7 +95,7 @@ export function tlsSettings(lookup: TlsLookup): TlsOptions {
     ...identityOf(lookup),
     ...trustOf(lookup),
     protocols: protocolsOf(lookup),
-    cipherSuites: listOf(lookup("ssl.cipher.suites") ?? ""),
+    cipherSuites: splitList(lookup("ssl.cipher.suites") ?? ""),
   };
 }
 

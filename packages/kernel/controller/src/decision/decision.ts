@@ -112,14 +112,3 @@ export function refusal(error: ErrorName, message: string | null = Errors[error]
 export function isRefusal(result: object): result is Refusal {
   return "errorCode" in result;
 }
-
-/** Names or ids that occur more than once. */
-export function duplicates<T>(values: Iterable<T>): Set<T> {
-  const seen = new Set<T>();
-  const twice = new Set<T>();
-  for (const value of values) {
-    if (seen.has(value)) twice.add(value);
-    seen.add(value);
-  }
-  return twice;
-}

@@ -8,6 +8,7 @@ import {
   parseConfig,
   parseConfigValue,
   specOf,
+  splitList,
 } from "@samsa/base";
 import type { ConfigFault, ConfigRules } from "@samsa/controller";
 import type { LogConfig } from "@samsa/log";
@@ -59,8 +60,6 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 const CODECS: Readonly<Record<string, Codec>> = { uncompressed: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 };
 
 const CORDONED = "cordoned.log.dirs";
-
-const parts = (list: string): string[] => list.split(",").flatMap(part => (part.trim() === "" ? [] : [part.trim()]));
 
 /** Validates `cordoned.log.dirs` (`KafkaConfig.validateCordonedLogDirs`); undefined if it is valid. */
 export function cordonFault(cordoned: readonly string[], logDirs: readonly string[]): string | undefined {
@@ -377,7 +376,7 @@ export function brokerConfigsFault(
     }
   }
   const cordoned = values.get(CORDONED);
-  const unknown = cordoned === undefined ? undefined : cordonFault(parts(cordoned), logDirs);
+  const unknown = cordoned === undefined ? undefined : cordonFault(splitList(cordoned), logDirs);
   if (unknown !== undefined) return fault(`Invalid value ${cordoned} for configuration ${CORDONED}: ${unknown}`);
   if (resourceName !== "") return undefined;
   const own = all.filter(name => {

@@ -1,4 +1,4 @@
-import { type Uuid, ZERO_UUID } from "@samsa/base";
+import { duplicates, type Uuid, ZERO_UUID } from "@samsa/base";
 import { type MetadataImage, topicNamed } from "@samsa/metadata";
 import {
   type CreateTopicsResponse,
@@ -53,11 +53,6 @@ export function withoutSecrets(response: object, { access }: ControllerContext):
     return { name, topicId, errorCode, errorMessage, topicConfigErrorCode: UNAUTHORIZED, configs: [] };
   });
   return { ...response, topics: shown };
-}
-
-function duplicates<T>(values: readonly T[]): ReadonlySet<T> {
-  const seen = new Set<T>();
-  return new Set(values.filter(value => seen.size === seen.add(value).size));
 }
 
 /**

@@ -1,3 +1,4 @@
+import { duplicates } from "@samsa/base";
 import { type ApiName, errorOf } from "@samsa/protocol";
 import { type Action, CLUSTER_NAME } from "@samsa/security";
 import type { Access } from "./access.ts";
@@ -42,18 +43,6 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const listIn = (object: object, field: string): readonly unknown[] => (object as Fields)[field] as readonly unknown[];
 
-/** Items that a list has more than once, by `keyOf`. */
-function repeated(items: readonly unknown[], keyOf: (item: unknown) => string): ReadonlySet<string> {
-  const seen = new Set<string>();
-  return new Set(
-    items.map(keyOf).filter(key => {
-      const isAgain = seen.has(key);
-      seen.add(key);
-      return isAgain;
-    }),
-  );
-}
-
 /** Request that is divided by permission on the resources that it lists. */
 export interface DividedRequest {
   /** The request with the permitted items only; undefined: none is permitted. */
@@ -82,7 +71,7 @@ export function divided(
   const listed = listIn(request, list.items);
   const items = list.isSet === true ? [...new Set(listed)] : listed;
   if (items.length === 0 || (unless !== undefined && access.shows(unless, "CLUSTER", CLUSTER_NAME))) return undefined;
-  const twice = keyOf === undefined ? undefined : repeated(items, keyOf);
+  const twice = keyOf === undefined ? undefined : duplicates(items.map(keyOf));
   const asked = new Map<string, boolean>();
   const failed = (part: readonly unknown[], error: Parameters<typeof failure>[1]): object =>
     failure({ ...request, [list.items]: part }, error, version) ?? {};

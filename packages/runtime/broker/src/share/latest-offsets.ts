@@ -1,4 +1,11 @@
-import { type BrokerId, type Env, ExponentialBackoff, type PartitionIndex, type WireOffset } from "@samsa/base";
+import {
+  type BrokerId,
+  type Env,
+  ExponentialBackoff,
+  groupBy,
+  type PartitionIndex,
+  type WireOffset,
+} from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type ResponseOf, WireError } from "@samsa/wire";
 import type { BrokerPeers } from "../peers/broker-peers.ts";
@@ -46,23 +53,24 @@ export class LatestOffsets {
   list(partitions: readonly Named[], done: (ends: ReadonlyMap<string, LatestOffset>) => void): void {
     const { nodeId, topics } = this.#host;
     const ends = new Map<string, LatestOffset>();
-    const away = new Map<BrokerId, Named[]>();
+    const away: { leader: BrokerId; partition: Named }[] = [];
     for (const partition of partitions) {
       const { topic, index } = partition;
       const id = topics.image.topicIds.get(topic);
       const leader = id === undefined ? -1 : (topics.image.topics.get(id)?.partitions.get(index)?.leader ?? -1);
       if (leader < 0) ends.set(LatestOffsets.keyOf(partition), failure(Errors.LEADER_NOT_AVAILABLE.code));
       else if (leader === nodeId) ends.set(LatestOffsets.keyOf(partition), this.#own(partition));
-      else away.set(leader, [...(away.get(leader) ?? []), partition]);
+      else away.push({ leader, partition });
     }
     let waiting = 1;
     const end = (): void => {
       if (--waiting === 0) done(ends);
     };
-    for (const [leader, asked] of away) {
+    for (const [leader, found] of groupBy(away, one => one.leader)) {
+      const asked = found.map(one => one.partition);
       waiting++;
-      this.#ask(leader, asked, 1, found => {
-        for (const partition of asked) ends.set(LatestOffsets.keyOf(partition), found(partition));
+      this.#ask(leader, asked, 1, endOf => {
+        for (const partition of asked) ends.set(LatestOffsets.keyOf(partition), endOf(partition));
         end();
       });
     }
@@ -81,17 +89,14 @@ export class LatestOffsets {
     done: (found: (partition: Named) => LatestOffset) => void,
   ): void {
     const { env, peers } = this.#host;
-    const names = [...new Set(asked.map(({ topic }) => topic))];
-    const topics = names.map(name => ({
+    const topics = [...groupBy(asked, ({ topic }) => topic)].map(([name, partitions]) => ({
       name,
-      partitions: asked.flatMap(({ topic, index }) =>
-        topic === name ? [{ partitionIndex: index, currentLeaderEpoch: -1, timestamp: LATEST }] : [],
-      ),
+      partitions: partitions.map(({ index }) => ({ partitionIndex: index, currentLeaderEpoch: -1, timestamp: LATEST })),
     }));
     peers
       .call(leader, "ListOffsets", { replicaId: -1, isolationLevel: 0, topics })
       .then(
-        response => done(partition => endOf(response, partition)),
+        response => done(endsOf(response)),
         (error: unknown) => {
           const isWire = error instanceof WireError;
           if (!isWire) env.logger.error("the ends of partitions could not be asked for", { leader, error });
@@ -109,8 +114,10 @@ function failure(errorCode: number): LatestOffset {
   return { offset: -1, errorCode };
 }
 
-function endOf({ topics }: ResponseOf<"ListOffsets">, { topic, index }: Named): LatestOffset {
-  const of = topics.find(({ name }) => name === topic);
-  const found = of?.partitions.find(({ partitionIndex }) => partitionIndex === index);
-  return found ?? failure(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+function endsOf({ topics }: ResponseOf<"ListOffsets">): (partition: Named) => LatestOffset {
+  const ends = new Map<string, LatestOffset>();
+  for (const { name, partitions } of topics) {
+    for (const end of partitions) ends.set(LatestOffsets.keyOf({ topic: name, index: end.partitionIndex }), end);
+  }
+  return partition => ends.get(LatestOffsets.keyOf(partition)) ?? failure(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
 }

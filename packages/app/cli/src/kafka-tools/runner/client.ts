@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
-import { parseProperties } from "@samsa/base";
+import { parseProperties, splitList } from "@samsa/base";
 import {
   Admin,
   type ClusterClient,
@@ -54,10 +54,7 @@ export function checkServers(servers: string | undefined): string {
 
 /** Addresses with ports, at least one; undefined if one is none. */
 function serversOf(text: string): Endpoint[] | undefined {
-  const servers = text
-    .split(",")
-    .map(server => server.trim())
-    .filter(server => server !== "");
+  const servers = splitList(text);
   if (servers.length === 0 || servers.some(server => !/:\d+$/.test(server))) return undefined;
   return parseEndpoints(servers.join(","));
 }

@@ -1,4 +1,4 @@
-import type { BrokerId, Int64, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
+import { duplicates, type BrokerId, type Int64, type LeaderEpoch, type Offset, type PartitionIndex } from "@samsa/base";
 import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
 import type { Partition } from "../../replica/partition.ts";
 import type { TopicHandler } from "../../request/handler.ts";
@@ -89,7 +89,11 @@ export const listOffsets: TopicHandler<"ListOffsets", unknown> = (_parts, reques
   const { isolationLevel } = request;
   const known = isolationLevel === ISOLATION.uncommitted || isolationLevel === ISOLATION.committed;
   const reader = readerOf(request.replicaId);
-  const repeated = repeatedIn(request.topics);
+  const repeated = duplicates(
+    request.topics.flatMap(({ name, partitions }) =>
+      partitions.map(({ partitionIndex }) => `${name}-${partitionIndex}`),
+    ),
+  );
   const topics = [...byTopic(request.topics)].map(([name, partitions]) => ({
     name,
     partitions: partitions.map(asked => {
@@ -131,20 +135,6 @@ function partitionFor(
 }
 
 type AskedPartition = ListOffsetsRequest["topics"][number]["partitions"][number];
-
-/** Keys of partitions that a request names more than once. */
-function repeatedIn(topics: ListOffsetsRequest["topics"]): ReadonlySet<string> {
-  const seen = new Set<string>();
-  const repeated = new Set<string>();
-  for (const { name, partitions } of topics) {
-    for (const { partitionIndex } of partitions) {
-      const key = `${name}-${partitionIndex}`;
-      if (seen.has(key)) repeated.add(key);
-      seen.add(key);
-    }
-  }
-  return repeated;
-}
 
 /** Groups partitions by topic, each partition once; topics without partitions are left out. */
 function byTopic(topics: ListOffsetsRequest["topics"]): ReadonlyMap<string, readonly AskedPartition[]> {

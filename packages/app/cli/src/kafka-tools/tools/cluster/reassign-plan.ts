@@ -1,4 +1,4 @@
-import type { BrokerId } from "@samsa/base";
+import { type BrokerId, duplicates } from "@samsa/base";
 import type { TopicPartition } from "@samsa/client-kernel";
 import { ToolError } from "../../java/exits.ts";
 import { hashOfPartition, hashOrder } from "../../java/hash-order.ts";
@@ -75,10 +75,6 @@ export function planOf(text: string): ReassignmentPlan {
   return { partitions, replicas: [...replicas.values()] };
 }
 
-function repeated<T>(values: readonly T[]): T[] {
-  return [...new Set(values.filter((value, i) => values.indexOf(value) !== i))];
-}
-
 /** Reads a plan that is to be carried out. Throws `ToolError` for one that cannot be. */
 export function checkedPlan(text: string): ReassignmentPlan {
   const plan = planOf(text);
@@ -86,16 +82,16 @@ export function checkedPlan(text: string): ReassignmentPlan {
   if (partitions.length === 0) refuse("Partition reassignment list cannot be empty");
   if (partitions.some(({ replicas }) => replicas.length === 0)) refuse("Partition replica list cannot be empty");
   const names = partitions.map(partitionText);
-  const twice = repeated(names);
+  const twice = [...duplicates(names)];
   if (twice.length > 0) {
     const found = twice.flatMap(name => partitions[names.indexOf(name)] ?? []);
     const list = hashOrder(found, hashOfPartition).map(partitionText).join(",");
     refuse(`Partition reassignment contains duplicate topic partitions: ${list}`);
   }
-  const wrong = partitions.filter(({ replicas }) => repeated(replicas).length > 0);
+  const wrong = partitions.filter(({ replicas }) => duplicates(replicas).size > 0);
   if (wrong.length > 0) {
     const list = wrong.map(
-      one => `${partitionText(one)} contains multiple entries for ${repeated(one.replicas).join(",")}`,
+      one => `${partitionText(one)} contains multiple entries for ${[...duplicates(one.replicas)].join(",")}`,
     );
     refuse(`Partition replica lists may not contain duplicate entries: ${list.join(". ")}`);
   }
@@ -106,7 +102,7 @@ export function checkedPlan(text: string): ReassignmentPlan {
 export function topicsToMove(text: string): string[] {
   const { topics = [] } = versioned(text);
   const names = arrayOf(topics).map(item => textIn(objectOf(item), "topic"));
-  const twice = repeated(names);
+  const twice = [...duplicates(names)];
   if (twice.length > 0) refuse(`List of topics to reassign contains duplicate entries: [${twice.join(", ")}]`);
   return names;
 }
