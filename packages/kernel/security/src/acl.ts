@@ -36,6 +36,14 @@ export const PATTERN_TYPE_CODES = { UNKNOWN: 0, ANY: 1, MATCH: 2, LITERAL: 3, PR
 /** Codes of `AclPermissionType`. */
 export const PERMISSION_CODES = { UNKNOWN: 0, ANY: 1, DENY: 2, ALLOW: 3 } as const;
 
+/** Name of a code; "UNKNOWN" for one that there is not. */
+export function codeName<N extends string>(
+  codes: Readonly<Record<N | "UNKNOWN", number>>,
+  code: number,
+): N | "UNKNOWN" {
+  return (Object.keys(codes) as N[]).find(name => codes[name] === code) ?? "UNKNOWN";
+}
+
 /** Operation that a client may ask for. */
 export type AclOperation = Exclude<keyof typeof OPERATION_CODES, "UNKNOWN" | "ANY" | "ALL">;
 /** Type of a resource that a client may use. */

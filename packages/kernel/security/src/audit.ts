@@ -1,5 +1,6 @@
 import {
   type Acl,
+  codeName,
   OPERATION_CODES,
   PATTERN_TYPE_CODES,
   PERMISSION_CODES,
@@ -19,19 +20,15 @@ const RESOURCE_NAMES: Readonly<Record<ResourceType, string>> = {
   USER: "User",
 };
 
-function nameOf(codes: Readonly<Record<string, number>>, code: number): string {
-  return Object.keys(codes).find(name => codes[name] === code) ?? "UNKNOWN";
-}
-
 function aclText(acl: Acl): string {
   const parts = [
-    `resourceType=${nameOf(RESOURCE_TYPE_CODES, acl.resourceType)}`,
+    `resourceType=${codeName(RESOURCE_TYPE_CODES, acl.resourceType)}`,
     `resourceName=${acl.resourceName}`,
-    `patternType=${nameOf(PATTERN_TYPE_CODES, acl.patternType)}`,
+    `patternType=${codeName(PATTERN_TYPE_CODES, acl.patternType)}`,
     `principal=${acl.principal}`,
     `host=${acl.host}`,
-    `operation=${nameOf(OPERATION_CODES, acl.operation)}`,
-    `permissionType=${nameOf(PERMISSION_CODES, acl.permissionType)}`,
+    `operation=${codeName(OPERATION_CODES, acl.operation)}`,
+    `permissionType=${codeName(PERMISSION_CODES, acl.permissionType)}`,
   ];
   return `StandardAcl[${parts.join(", ")}]`;
 }

@@ -3,6 +3,7 @@ export {
   type AclFilter,
   type AclOperation,
   CLUSTER_NAME,
+  codeName,
   matchesFilter,
   OPERATION_CODES,
   operationBits,

@@ -109,6 +109,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/records",
       "@samsa/assign",
       "@samsa/sasl",
+      "@samsa/security",
       "@samsa/wire",
       "@samsa/client-kernel",
     ],

@@ -1,29 +1,31 @@
 import type { Int64 } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
+import { SCRAM_MECHANISMS, type ScramMechanism } from "@samsa/sasl";
+import {
+  type Acl as WireAcl,
+  codeName,
+  OPERATION_CODES,
+  PATTERN_TYPE_CODES,
+  PERMISSION_CODES,
+  RESOURCE_TYPE_CODES,
+} from "@samsa/security";
 import type { ResponseOf } from "@samsa/wire";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type AdminOptions, check, drive, OPERATIONS, outcomeOf, together } from "./drive.ts";
+import { type AdminOptions, check, drive, outcomeOf, together } from "./drive.ts";
 import { type Outcome, Outcomes } from "./outcomes.ts";
-
-const RESOURCES = [
-  ...(["UNKNOWN", "ANY", "TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER"] as const),
-] as const;
-const PATTERNS = ["UNKNOWN", "ANY", "MATCH", "LITERAL", "PREFIXED"] as const;
-const PERMISSIONS = ["UNKNOWN", "ANY", "DENY", "ALLOW"] as const;
-const MECHANISMS = ["UNKNOWN", "SCRAM-SHA-256", "SCRAM-SHA-512"] as const;
 
 /** An ACL (`AclBinding`). */
 export interface Acl {
-  readonly resourceType: (typeof RESOURCES)[number];
+  readonly resourceType: keyof typeof RESOURCE_TYPE_CODES;
   readonly resourceName: string;
   /** "LITERAL" by default. */
-  readonly pattern?: (typeof PATTERNS)[number];
+  readonly pattern?: keyof typeof PATTERN_TYPE_CODES;
   /** Type and name, as in "User:alice". */
   readonly principal: string;
   /** "*" by default. */
   readonly host?: string;
-  readonly operation: (typeof OPERATIONS)[number];
-  readonly permission: (typeof PERMISSIONS)[number];
+  readonly operation: keyof typeof OPERATION_CODES;
+  readonly permission: keyof typeof PERMISSION_CODES;
 }
 
 /** ACLs that match all fields that are given (`AclBindingFilter`). */
@@ -31,7 +33,7 @@ export type AclFilter = Partial<Acl>;
 
 /** SCRAM credential of a user; the password is not kept. */
 export interface ScramCredential {
-  readonly mechanism: (typeof MECHANISMS)[number];
+  readonly mechanism: ScramMechanism["name"] | "UNKNOWN";
   readonly iterations: number;
 }
 
@@ -87,12 +89,12 @@ export class AccessAdmin {
     const ask = async (open: readonly Acl[]) => {
       const creations = open.map(acl => {
         const {
+          resourceTypeFilter: resourceType,
           patternTypeFilter: resourcePatternType,
           operation,
           permissionType,
         } = filterOf({ pattern: "LITERAL", ...acl });
         const { resourceName, principal, host = "*" } = acl;
-        const resourceType = RESOURCES.indexOf(acl.resourceType);
         return { resourceType, resourceName, resourcePatternType, principal, host, operation, permissionType };
       });
       const { results } = await this.#client.callAny("CreateAcls", { creations });
@@ -142,7 +144,7 @@ export class AccessAdmin {
           result.user,
           outcomeOf(result, `user ${result.user}`, () =>
             result.credentialInfos.map(({ mechanism, iterations }) => ({
-              mechanism: MECHANISMS[mechanism] ?? "UNKNOWN",
+              mechanism: SCRAM_MECHANISMS.find(({ code }) => code === mechanism)?.name ?? "UNKNOWN",
               iterations,
             })),
           ),
@@ -165,7 +167,7 @@ export class AccessAdmin {
       } = { deletions: [], upsertions: [] };
       for (const change of changes) {
         if (!open.includes(change.user)) continue;
-        const named = { name: change.user, mechanism: MECHANISMS.indexOf(change.mechanism) };
+        const named = { name: change.user, mechanism: scramCode(change.mechanism) };
         if ("delete" in change) request.deletions.push(named);
         else {
           const { iterations, salt, saltedPassword } = change;
@@ -249,43 +251,39 @@ function pairOf<K, T>(key: K | undefined, outcome: Outcome<T>): [K, Outcome<T>][
   return key === undefined ? [] : [[key, outcome]];
 }
 
-function codeOf(names: readonly string[], name: string, what: string): number {
-  const code = names.indexOf(name);
-  if (code < 0) throw new KafkaError("INVALID_ARGUMENT", `"${name}" is no ${what}: it is one of ${names.join(", ")}`);
-  return code;
+/** Code of a SCRAM mechanism; 0 for one that the broker is to refuse. */
+function scramCode(mechanism: ScramCredential["mechanism"]): number {
+  return SCRAM_MECHANISMS.find(({ name }) => name === mechanism)?.code ?? 0;
+}
+
+function codeOf(codes: Readonly<Record<string, number>>, name: string, what: string): number {
+  const code = Object.hasOwn(codes, name) ? codes[name] : undefined;
+  if (code !== undefined) return code;
+  const names = Object.keys(codes).join(", ");
+  throw new KafkaError("INVALID_ARGUMENT", `"${name}" is no ${what}: it is one of ${names}`);
 }
 
 function filterOf(filter: AclFilter) {
   return {
-    resourceTypeFilter: codeOf(RESOURCES, filter.resourceType ?? "ANY", "type of a resource"),
+    resourceTypeFilter: codeOf(RESOURCE_TYPE_CODES, filter.resourceType ?? "ANY", "type of a resource"),
     resourceNameFilter: filter.resourceName ?? null,
-    patternTypeFilter: codeOf(PATTERNS, filter.pattern ?? "ANY", "type of a pattern"),
+    patternTypeFilter: codeOf(PATTERN_TYPE_CODES, filter.pattern ?? "ANY", "type of a pattern"),
     principalFilter: filter.principal ?? null,
     hostFilter: filter.host ?? null,
-    operation: codeOf(OPERATIONS, filter.operation ?? "ANY", "operation"),
-    permissionType: codeOf(PERMISSIONS, filter.permission ?? "ANY", "permission"),
+    operation: codeOf(OPERATION_CODES, filter.operation ?? "ANY", "operation"),
+    permissionType: codeOf(PERMISSION_CODES, filter.permission ?? "ANY", "permission"),
   };
-}
-
-interface WireAcl {
-  readonly resourceType: number;
-  readonly resourceName: string;
-  readonly patternType: number;
-  readonly principal: string;
-  readonly host: string;
-  readonly operation: number;
-  readonly permissionType: number;
 }
 
 function aclOf(acl: WireAcl): Acl {
   return {
-    resourceType: RESOURCES[acl.resourceType] ?? "UNKNOWN",
+    resourceType: codeName(RESOURCE_TYPE_CODES, acl.resourceType),
     resourceName: acl.resourceName,
-    pattern: PATTERNS[acl.patternType] ?? "UNKNOWN",
+    pattern: codeName(PATTERN_TYPE_CODES, acl.patternType),
     principal: acl.principal,
     host: acl.host,
-    operation: OPERATIONS[acl.operation] ?? "UNKNOWN",
-    permission: PERMISSIONS[acl.permissionType] ?? "UNKNOWN",
+    operation: codeName(OPERATION_CODES, acl.operation),
+    permission: codeName(PERMISSION_CODES, acl.permissionType),
   };
 }
 

@@ -1,6 +1,7 @@
 import { type BrokerId, ExponentialBackoff, groupBy } from "@samsa/base";
 import { KafkaError, partitionKey, retryBackoff, type TopicPartition } from "@samsa/client-kernel";
 import { Errors } from "@samsa/protocol";
+import { OPERATION_CODES } from "@samsa/security";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CoordinatorKind } from "../cluster/coordinators.ts";
 import { type CancelSignal, holding, pause, type Patience } from "../cluster/deadline.ts";
@@ -186,14 +187,9 @@ export function check(
 /** Names of a bit field of operations, null if the broker was not asked (`AclOperation`). */
 export function operationsOf(bits: number): readonly string[] | undefined {
   if (bits === NOT_ASKED) return undefined;
-  return OPERATIONS.filter((_, code) => code > 1 && (bits & (1 << code)) !== 0);
+  return Object.entries(OPERATION_CODES).flatMap(([name, code]) =>
+    code > OPERATION_CODES.ANY && (bits & (1 << code)) !== 0 ? [name] : [],
+  );
 }
 
 const NOT_ASKED = -2147483648;
-
-/** Operations of ACLs by their code (`AclOperation`). */
-export const OPERATIONS = [
-  ...(["UNKNOWN", "ANY", "ALL", "READ", "WRITE", "CREATE", "DELETE", "ALTER", "DESCRIBE", "CLUSTER_ACTION"] as const),
-  ...(["DESCRIBE_CONFIGS", "ALTER_CONFIGS", "IDEMPOTENT_WRITE", "CREATE_TOKENS", "DESCRIBE_TOKENS"] as const),
-  "TWO_PHASE_COMMIT" as const,
-] as const;
