@@ -1,6 +1,5 @@
-import { fromUtf8, InvariantError, sameBytes, utf8 } from "@samsa/base";
+import { fromUtf8, sameBytes, utf8 } from "@samsa/base";
 import {
-  type Identity,
   OTHER_AUTHORIZATION_ID,
   refuseOpenly,
   SaslRefusal,
@@ -36,11 +35,6 @@ export class PlainServer implements SaslServer {
     const isSame = sameBytes(this.#digest(utf8(password)), this.#digest(utf8(expected ?? "")));
     if (expected === undefined || !isSame) refuseOpenly("Authentication failed: Invalid username or password");
     if (authorizationId !== "" && authorizationId !== user) refuseOpenly(OTHER_AUTHORIZATION_ID);
-    const identity: Identity = { user };
-    return { type: "done", bytes: NOTHING, identity };
-  }
-
-  verified(): SaslServerStep {
-    throw new InvariantError("PLAIN has no tokens");
+    return { type: "done", bytes: NOTHING, identity: { user } };
   }
 }

@@ -2,30 +2,19 @@
 export interface Identity {
   /** Name of the user. */
   readonly user: string;
-  /** Time at which its credentials expire, in ms since the epoch; undefined: never. */
-  readonly expiresAt?: number;
-  /** True if it has used a delegation token. */
-  readonly byToken?: true;
 }
 
 /** Effect that a `SaslServer` asks for. */
 export type SaslServerStep =
   /** Send the bytes to the client, then call `received` with its answer. */
   | { readonly type: "challenge"; readonly bytes: Uint8Array }
-  /** Have a token verified, then call `verified`. */
-  | { readonly type: "verify"; readonly token: string; readonly extensions: ReadonlyMap<string, string> }
   /** Send the bytes to the client, which is authenticated. */
   | { readonly type: "done"; readonly bytes: Uint8Array; readonly identity: Identity };
-
-/** Outcome of the verification of a token: an identity, or the status for the client (RFC 7628), as in invalid_token. */
-export type Verification = Identity | { readonly refused: string };
 
 /** Authentication of one client by a mechanism. Not used again after "done" or an error. */
 export interface SaslServer {
   /** Takes a message of the client. Throws `SaslRefusal`. */
   received(message: Uint8Array): SaslServerStep;
-  /** Takes the outcome of a verification that was asked for. */
-  verified(outcome: Verification): SaslServerStep;
 }
 
 /**

@@ -3,7 +3,6 @@ import {
   fromBase64,
   fromUtf8,
   type HashName,
-  InvariantError,
   invariant,
   type PreviousStates,
   sameBytes,
@@ -27,19 +26,11 @@ export interface ScramCredential {
   readonly iterations: number;
 }
 
-/** Credential of a delegation token, with the token's owner. */
-export interface TokenCredential extends ScramCredential {
-  readonly owner: string;
-  /** In ms since the epoch. */
-  readonly expiresAt: number;
-}
-
 /** Means of a `ScramServer`. */
 export interface ScramServerOptions {
   readonly hash: HashName;
   readonly hashes: ScramHashes;
   readonly credentialOf: (username: string) => ScramCredential | undefined;
-  readonly tokenOf: (tokenId: string) => TokenCredential | undefined;
   /** Random printable characters without a comma, from at least sixteen random bytes. */
   readonly nonce: string;
   /** Secret of this process, from which the salts of unknown users are made. */
@@ -97,14 +88,13 @@ interface Exchange {
   readonly credential: ScramCredential;
   /** False for credentials that were made up for an unknown user. */
   readonly isKnown: boolean;
-  readonly token: TokenCredential | undefined;
 }
 
 const unescaped = (name: string): string => name.replaceAll("=2C", ",").replaceAll("=3D", "=");
 
 /**
- * Server of SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802 and 7677; `ScramSaslServer`), with delegation tokens (KIP-48). An
- * unknown user gets a salt like any other and fails at the proof, so that nobody learns which users there are.
+ * Server of SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802 and 7677; `ScramSaslServer`). An unknown user gets a salt like any other
+ * and fails at the proof, so that nobody learns which users there are.
  */
 export class ScramServer implements SaslServer {
   readonly #options: ScramServerOptions;
@@ -122,26 +112,21 @@ export class ScramServer implements SaslServer {
     return this.#final(text);
   }
 
-  verified(): SaslServerStep {
-    throw new InvariantError("SCRAM verifies no tokens");
-  }
-
   #first(text: string): SaslServerStep {
     const [, header, authorizationId, bare, name, nonce, extensions = ""] = CLIENT_FIRST.exec(text) ?? [];
     if (header === undefined || bare === undefined || name === undefined || nonce === undefined) {
       throw new SaslRefusal("Invalid SCRAM client first message format");
     }
     const username = unescaped(name);
+    // There are no delegation tokens (KIP-48): the name of one is that of an unknown user.
     const isToken = `${extensions},`.includes(`${TOKEN_EXTENSION},`);
-    const token = isToken ? this.#options.tokenOf(username) : undefined;
-    const known = isToken ? token : this.#options.credentialOf(username);
+    const known = isToken ? undefined : this.#options.credentialOf(username);
     if (authorizationId !== undefined && unescaped(authorizationId) !== username) refuseOpenly(OTHER_AUTHORIZATION_ID);
     const isKnown = known !== undefined && known.iterations >= MIN_SCRAM_ITERATIONS;
     const credential = isKnown ? known : this.#madeUp(username);
     const whole = nonce + this.#options.nonce;
     const serverFirst = `r=${whole},s=${toBase64(credential.salt)},i=${credential.iterations}`;
-    const user = token?.owner ?? username;
-    this.#exchange = { header, bare, serverFirst, nonce: whole, user, credential, isKnown, token };
+    this.#exchange = { header, bare, serverFirst, nonce: whole, user: username, credential, isKnown };
     this.#become("first sent");
     return { type: "challenge", bytes: utf8(serverFirst) };
   }
@@ -155,7 +140,7 @@ export class ScramServer implements SaslServer {
   #final(text: string): SaslServerStep {
     const exchange = this.#exchange;
     invariant(exchange !== undefined, "the client's last message follows its first");
-    const { header, bare, serverFirst, nonce, user, credential, isKnown, token } = exchange;
+    const { header, bare, serverFirst, nonce, user, credential, isKnown } = exchange;
     const [, withoutProof, binding, ownNonce, proof64 = ""] = CLIENT_FINAL.exec(text) ?? [];
     const proof = fromBase64(proof64);
     if (withoutProof === undefined || proof === undefined) {
@@ -171,8 +156,7 @@ export class ScramServer implements SaslServer {
     const isProof = sameBytes(hashes.hash(hash, Uint8Array.from(clientKey)), credential.storedKey);
     if (!isProof || !isKnown || proof.length !== signature.length) throw new SaslRefusal("Invalid client credentials");
     const bytes = utf8(`v=${toBase64(hashes.hmac(hash, credential.serverKey, all))}`);
-    const identity = token === undefined ? { user } : { user, expiresAt: token.expiresAt, byToken: true as const };
-    return { type: "done", bytes, identity };
+    return { type: "done", bytes, identity: { user } };
   }
 
   #become(state: State): void {

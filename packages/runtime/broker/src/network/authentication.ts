@@ -1,6 +1,7 @@
 import { ByteReader, type Clock, MalformedError } from "@samsa/base";
 import {
   ApiKey,
+  apiOf,
   Apis,
   Errors,
   type GatherWriter,
@@ -87,17 +88,16 @@ export class Authentication {
     return this.#host.clock.monotonic() - authenticatedAt >= AGAIN_MS;
   }
 
-  /** Handles a frame that it wants; calls `done` once, now or later. */
-  handle(frame: Uint8Array, done: (outcome: AuthenticationOutcome) => void): void {
+  /** Handles a frame that it wants. */
+  handle(frame: Uint8Array): AuthenticationOutcome {
     if (this.#state === "done") this.#state = "handshake";
     try {
-      if (this.#state === "raw tokens") return this.#take(this.#received(frame), undefined, done);
+      if (this.#state === "raw tokens") return this.#answer(this.#received(frame), undefined);
       const reader = new ByteReader(frame);
       const head = readHead(reader, requestHeaderVersion);
-      if (this.#state === "tokens") this.#token(head, reader, done);
-      else done(this.#request(head, reader));
+      return this.#state === "tokens" ? this.#token(head, reader) : this.#request(head, reader);
     } catch (error) {
-      done(this.#failure(error));
+      return this.#failure(error);
     }
   }
 
@@ -118,7 +118,7 @@ export class Authentication {
       return { type: "pass" };
     }
     if (head.key !== SaslHandshake.key) {
-      const name = Object.entries(ApiKey).find(([, key]) => key === head.key)?.[0] ?? String(head.key);
+      const name = apiOf(head.key)?.name ?? String(head.key);
       throw new OutOfTurn(
         state === "initial"
           ? "the first request is none of SASL: the client may use another security protocol, or be no client of Kafka"
@@ -149,24 +149,22 @@ export class Authentication {
     return { type: "reply", chunks: answer(0) };
   }
 
-  #token(head: RequestHead, reader: ByteReader, done: (outcome: AuthenticationOutcome) => void): void {
+  #token(head: RequestHead, reader: ByteReader): AuthenticationOutcome {
     const { key, version } = head;
     if (key !== SaslAuthenticate.key) {
-      const name = Object.entries(ApiKey).find(([, code]) => code === key)?.[0] ?? String(key);
+      const name = apiOf(key)?.name ?? String(key);
       throw new OutOfTurn(`Unexpected Kafka request of type ${name} during SASL authentication.`);
     }
     if (version < SaslAuthenticate.first || version > SaslAuthenticate.lastStable) {
       throw new OutOfTurn(`Version ${version} is not supported for apiKey SASL_AUTHENTICATE`);
     }
     const { authBytes } = SaslAuthenticate.request.decode(reader, version);
-    let step: SaslServerStep;
     try {
-      step = this.#received(authBytes);
+      return this.#answer(this.#received(authBytes), head);
     } catch (error) {
       if (!(error instanceof SaslRefusal)) throw error;
-      return done(this.#refused(head, error));
+      return this.#refused(head, error);
     }
-    this.#take(step, head, done);
   }
 
   #received(bytes: Uint8Array): SaslServerStep {
@@ -177,20 +175,7 @@ export class Authentication {
   }
 
   /** Carries out a step. `head` is that of a SaslAuthenticate request; undefined: tokens are frames of their own. */
-  #take(step: SaslServerStep, head: RequestHead | undefined, done: (outcome: AuthenticationOutcome) => void): void {
-    if (step.type !== "verify") return done(this.#answer(step, head));
-    const { sasl } = this.#host;
-    const verified = sasl.verify(this.#mechanism, step.token, step.extensions);
-    verified
-      .then(outcome => this.#server?.verified(outcome))
-      .then(next => (next === undefined ? undefined : this.#take(next, head, done)))
-      .catch((error: unknown) => {
-        const isRefusal = error instanceof SaslRefusal && head !== undefined;
-        done(isRefusal ? this.#refused(head, error) : this.#failure(error));
-      });
-  }
-
-  #answer(step: Exclude<SaslServerStep, { type: "verify" }>, head: RequestHead | undefined): AuthenticationOutcome {
+  #answer(step: SaslServerStep, head: RequestHead | undefined): AuthenticationOutcome {
     let sessionLifetimeMs = 0;
     if (step.type === "done") {
       const changed = this.#changed(step.identity);
@@ -214,13 +199,13 @@ export class Authentication {
   /** Begins a session; returns its length in ms, 0 if it does not end. */
   #begin(identity: Identity): number {
     const { clock, sasl } = this.#host;
-    const limits = [sasl.maxReauthMs(this.#mechanism) || Infinity, (identity.expiresAt ?? Infinity) - clock.now()];
-    const lifetimeMs = Math.max(0, Math.min(...limits));
+    const maxMs = sasl.maxReauthMs(this.#mechanism);
+    const lifetimeMs = maxMs > 0 ? maxMs : Infinity;
     const authenticatedAt = clock.monotonic();
     this.#session = { mechanism: this.#mechanism, identity, authenticatedAt, expiresAt: authenticatedAt + lifetimeMs };
     this.#server = undefined;
     this.#state = "done";
-    return lifetimeMs === Infinity ? 0 : Math.floor(lifetimeMs);
+    return lifetimeMs === Infinity ? 0 : lifetimeMs;
   }
 
   #refused(head: RequestHead, { message, told }: SaslRefusal): AuthenticationOutcome {

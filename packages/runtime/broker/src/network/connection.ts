@@ -359,19 +359,17 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #authenticate(authentication: Authentication, frame: Uint8Array): void {
     const slot = new Slot(this.#host.budget, frame.length, ApiKey.SaslAuthenticate);
     this.#slots.push(slot);
-    authentication.handle(frame, outcome => {
-      if (this.#closed) return;
-      if (outcome.type === "pass") {
-        this.#slots.pop();
-        return this.#request(frame);
-      }
-      if (outcome.type === "reply") {
-        if (authentication.identity !== undefined) this.#frames.limit = this.#host.maxRequestBytes;
-        return this.#reply(slot, outcome.chunks);
-      }
-      if (outcome.type === "close") this.reject(outcome.reason);
-      else this.#refuse(slot, outcome);
-    });
+    const outcome = authentication.handle(frame);
+    if (outcome.type === "pass") {
+      this.#slots.pop();
+      return this.#request(frame);
+    }
+    if (outcome.type === "reply") {
+      if (authentication.identity !== undefined) this.#frames.limit = this.#host.maxRequestBytes;
+      return this.#reply(slot, outcome.chunks);
+    }
+    if (outcome.type === "close") this.reject(outcome.reason);
+    else this.#refuse(slot, outcome);
   }
 
   /** Answers a client that is not who it says, after a while, and closes the connection. */

@@ -1,8 +1,8 @@
-import { ConfigError, type Env, MalformedError } from "@samsa/base";
-import { parseJaas } from "@samsa/sasl";
+import { ConfigError, type Env, MalformedError, splitList } from "@samsa/base";
 import { type Introduction, type Security, tlsClientSettings, WireError, type WireErrorCode } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { listenerSetting } from "../config/listeners.ts";
+import { isMechanism, jaasSetting, MECHANISMS } from "./jaas-setting.ts";
 
 /** Ways in which this node connects to others. */
 export interface Introductions {
@@ -22,21 +22,11 @@ interface Source {
   readonly protocolOf: (listener: string) => string | undefined;
 }
 
-const PACKAGE = "org.apache.kafka.common.security";
-/** Login module of each mechanism that this node can use. */
-const MODULES: Readonly<Record<"PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512", string>> = {
-  PLAIN: `${PACKAGE}.plain.PlainLoginModule`,
-  "SCRAM-SHA-256": `${PACKAGE}.scram.ScramLoginModule`,
-  "SCRAM-SHA-512": `${PACKAGE}.scram.ScramLoginModule`,
-};
-
-const isMechanism = (name: string): name is keyof typeof MODULES => Object.hasOwn(MODULES, name);
-
 /** Reads how this node introduces itself to other nodes. Throws `ConfigError`. */
 export function introductionsOf({ env, software, config, given, protocolOf }: Source): Introductions {
   const between = (config["inter.broker.listener.name"] ?? config["security.inter.broker.protocol"]).toUpperCase();
   const [ofControllers] = config["controller.listener.names"];
-  const security = (listener: string, setting: keyof typeof MECHANISMS): Security | undefined => {
+  const security = (listener: string, setting: keyof typeof PEERS): Security | undefined => {
     const protocol = protocolOf(listener) ?? "PLAINTEXT";
     const tls = protocol.endsWith("SSL") ? tlsOf(given, listener) : undefined;
     const sasl = protocol.startsWith("SASL_") ? credentials(given, listener, setting, config[setting]) : undefined;
@@ -86,7 +76,7 @@ function tlsOf(given: ReadonlyMap<string, string>, listener: string): NonNullabl
 }
 
 /** Settings that name the mechanism of this node's connections, with Kafka's words for them. */
-const MECHANISMS = {
+const PEERS = {
   "sasl.mechanism.inter.broker.protocol": "inter-broker communication",
   "sasl.mechanism.controller.protocol": "communication with controllers",
 } as const;
@@ -94,37 +84,26 @@ const MECHANISMS = {
 function credentials(
   given: ReadonlyMap<string, string>,
   listener: string,
-  setting: keyof typeof MECHANISMS,
+  setting: keyof typeof PEERS,
   mechanism: string,
 ): NonNullable<Security["sasl"]> {
   if (!isMechanism(mechanism)) {
-    const known = Object.keys(MODULES).join(", ");
+    const known = MECHANISMS.join(", ");
     throw new ConfigError(setting, mechanism, `connections to the listener ${listener} need one of ${known}`);
   }
-  const enabled = listenerSetting(given, listener, "sasl.enabled.mechanisms")
-    ?.split(",")
-    .map(name => name.trim());
-  if (setting === "sasl.mechanism.inter.broker.protocol" && enabled?.includes(mechanism) !== true) {
-    const why = `${setting} must be included in sasl.enabled.mechanisms when SASL is used for ${MECHANISMS[setting]}`;
+  const enabled = splitList(listenerSetting(given, listener, "sasl.enabled.mechanisms") ?? "");
+  if (setting === "sasl.mechanism.inter.broker.protocol" && !enabled.includes(mechanism)) {
+    const why = `${setting} must be included in sasl.enabled.mechanisms when SASL is used for ${PEERS[setting]}`;
     throw ConfigError.worded(setting, why);
   }
-  const name = `listener.name.${listener.toLowerCase()}.${mechanism.toLowerCase()}.sasl.jaas.config`;
-  const text = given.get(name);
-  const example = `${MODULES[mechanism]} required username="broker" password="secret";`;
-  if (text === undefined)
-    throw new ConfigError(name, "", `connections to other nodes need credentials, as in ${example}`);
-  try {
-    const { module, options } = parseJaas(text);
-    if (module !== MODULES[mechanism])
-      throw new MalformedError(`the login module of ${mechanism} is ${MODULES[mechanism]}`);
+  const need = "connections to other nodes need credentials";
+  const example = 'username="broker" password="secret"';
+  return jaasSetting({ given, listener, mechanism, need, example }, options => {
     const username = options.get("username");
     const password = options.get("password");
     if (username === undefined || password === undefined) {
-      throw new MalformedError(`connections to other nodes need a username and a password, as in ${example}`);
+      throw new MalformedError("connections to other nodes need a username and a password");
     }
     return { mechanism, username, password };
-  } catch (error) {
-    if (error instanceof MalformedError) throw ConfigError.worded(name, error.message);
-    throw error;
-  }
+  });
 }

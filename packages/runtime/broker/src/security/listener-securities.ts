@@ -3,10 +3,12 @@ import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { isListenerSetting } from "../config/config-checks.ts";
 import { type ListenerSecurity, listenerSecurity, type SecurityHost } from "./listener-security.ts";
 
-interface Host extends SecurityHost {
+interface Host extends Omit<SecurityHost, "secret"> {
   readonly nodeId: number;
   readonly listeners: readonly { readonly name: string; readonly protocol: string | undefined }[];
 }
+
+const SECRET_BYTES = 32;
 
 /** Replaces the certificates of a listener for later connections. */
 type Secure = (listener: string, options: TlsServerOptions) => void;
@@ -16,15 +18,15 @@ type Secure = (listener: string, options: TlsServerOptions) => void;
  * `ListenerReconfigurable`): for later connections and authentications.
  */
 export class ListenerSecurities {
-  readonly #host: Host;
+  readonly #host: Host & SecurityHost;
   /** Dynamic settings of listeners in force, as text to compare. */
   #applied = "[]";
   #found: ReadonlyMap<string, ListenerSecurity>;
 
   /** Throws `ConfigError`. */
   constructor(host: Host) {
-    this.#host = host;
-    this.#found = listenerSecurity(host, host.listeners);
+    this.#host = { ...host, secret: host.env.random.bytes(SECRET_BYTES) };
+    this.#found = listenerSecurity(this.#host, host.listeners);
   }
 
   /** Security of a listener; undefined if the node has no such listener. */
@@ -45,7 +47,8 @@ export class ListenerSecurities {
 
   /**
    * Takes over the settings of the metadata, if they have changed. Files are read again whenever a setting changes, even if
-   * their names stay, as in Kafka. Throws `ConfigError`, or the error of `secure`, and changes nothing then.
+   * their names stay, as in Kafka. Throws `ConfigError` if they cannot be used, or the error of `secure`; what is not yet
+   * changed stays as it was.
    */
   follow(image: MetadataImage, secure: Secure): void {
     const values = configsOf(image, RESOURCE_TYPE.broker, String(this.#host.nodeId));

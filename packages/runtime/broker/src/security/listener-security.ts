@@ -1,16 +1,9 @@
-import { ConfigError, type Env, MalformedError, toBase64Url } from "@samsa/base";
+import { ConfigError, type Env, splitList, toBase64Url } from "@samsa/base";
 import { type MetadataImage, scramKey } from "@samsa/metadata";
-import {
-  parseJaas,
-  PlainServer,
-  type SaslServer,
-  SCRAM_MECHANISMS,
-  type ScramMechanism,
-  ScramServer,
-  type Verification,
-} from "@samsa/sasl";
+import { PlainServer, type SaslServer, SCRAM_MECHANISMS, type ScramMechanism, ScramServer } from "@samsa/sasl";
 import type { BrokerConfig } from "../config/configs.ts";
 import { listenerSetting } from "../config/listeners.ts";
+import { isMechanism, jaasSetting, MECHANISMS } from "./jaas-setting.ts";
 import { type TlsListener, tlsListener } from "./tls-listener.ts";
 
 /** SASL of a listener. */
@@ -22,54 +15,45 @@ export interface SaslListener {
   readonly failureDelayMs: number;
   /** Begins the authentication of a client by one of the mechanisms. */
   serverOf(mechanism: string): SaslServer;
-  /** `connections.max.reauth.ms` of a mechanism; 0: sessions do not end. */
+  /** `connections.max.reauth.ms` of a mechanism; sessions do not end unless it is positive. */
   maxReauthMs(mechanism: string): number;
-  /** Verifies a token of a mechanism that has tokens. */
-  verify(mechanism: string, token: string, extensions: ReadonlyMap<string, string>): Promise<Verification>;
 }
 
 /** Means of the security of listeners. */
 export interface SecurityHost {
   readonly env: Pick<Env, "crypto" | "random">;
   readonly config: BrokerConfig;
+  /** Secret of this process, from which SCRAM makes the salts of unknown users. */
+  readonly secret: Uint8Array;
   /** The settings as the user wrote them. */
   readonly given: ReadonlyMap<string, string>;
   readonly image: () => MetadataImage;
 }
 
-const PLAIN_MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule";
-/** Mechanisms that there are. */
-const MECHANISMS: readonly string[] = ["PLAIN", ...SCRAM_MECHANISMS.map(({ name }) => name)];
 /** Prefix of an option of `PlainLoginModule` that names a user. */
 const USER = "user_";
-const SECRET_BYTES = 32;
 const NONCE_BYTES = 18;
 
 /** Users of PLAIN with their passwords. Throws `ConfigError`. */
 function plainUsers(given: ReadonlyMap<string, string>, listener: string): ReadonlyMap<string, string> {
-  const name = `listener.name.${listener.toLowerCase()}.plain.sasl.jaas.config`;
-  const text = given.get(name);
-  if (text === undefined)
-    throw new ConfigError(name, "", `PLAIN needs users, as in ${PLAIN_MODULE} required user_alice="secret";`);
-  try {
-    const { module, options } = parseJaas(text);
-    if (module !== PLAIN_MODULE) throw new MalformedError(`the login module of PLAIN is ${PLAIN_MODULE}`);
+  const setting = {
+    given,
+    listener,
+    mechanism: "PLAIN",
+    need: "PLAIN needs users",
+    example: 'user_alice="secret"',
+  } as const;
+  return jaasSetting(setting, options => {
     const users = [...options].filter(([option]) => option.startsWith(USER));
     return new Map(users.map(([option, password]) => [option.slice(USER.length), password]));
-  } catch (error) {
-    if (error instanceof MalformedError) throw ConfigError.worded(name, error.message);
-    throw error;
-  }
+  });
 }
 
 function mechanismsOf(given: ReadonlyMap<string, string>, listener: string): readonly string[] {
   const name = "sasl.enabled.mechanisms";
   const text = listenerSetting(given, listener, name) ?? "GSSAPI";
-  const mechanisms = text
-    .split(",")
-    .map(part => part.trim())
-    .filter(part => part !== "");
-  const unknown = mechanisms.find(mechanism => !MECHANISMS.includes(mechanism));
+  const mechanisms = splitList(text);
+  const unknown = mechanisms.find(mechanism => !isMechanism(mechanism));
   const why = `the SASL mechanisms of the listener ${listener} must be among ${MECHANISMS.join(", ")}`;
   if (mechanisms.length === 0 || unknown !== undefined) throw new ConfigError(name, text, why);
   return mechanisms;
@@ -97,18 +81,16 @@ export function listenerSecurity(
 }
 
 /** Reads the SASL settings of a listener. Throws `ConfigError`. */
-function saslListener({ env, config, given, image }: SecurityHost, listener: string): SaslListener {
+function saslListener({ env, config, secret, given, image }: SecurityHost, listener: string): SaslListener {
   const { crypto, random } = env;
   const mechanisms = mechanismsOf(given, listener);
   const users = mechanisms.includes("PLAIN") ? plainUsers(given, listener) : new Map<string, string>();
-  const secret = random.bytes(SECRET_BYTES);
   const digest = (bytes: Uint8Array): Uint8Array => crypto.hash("SHA-256", bytes);
   const scram = ({ hash, code }: ScramMechanism): SaslServer =>
     new ScramServer({
       hash,
       hashes: crypto,
       credentialOf: user => image().scram.get(scramKey(code, user)),
-      tokenOf: () => undefined,
       nonce: toBase64Url(random.bytes(NONCE_BYTES)),
       secret,
     });
@@ -123,6 +105,5 @@ function saslListener({ env, config, given, image }: SecurityHost, listener: str
       return known === undefined ? new PlainServer(user => users.get(user), digest) : scram(known);
     },
     maxReauthMs: mechanism => Number(listenerSetting(given, listener, "connections.max.reauth.ms", mechanism) ?? 0),
-    verify: () => Promise.resolve({ refused: "invalid_token" }),
   };
 }

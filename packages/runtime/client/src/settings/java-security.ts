@@ -1,6 +1,6 @@
 import { type Env, fromUtf8, MalformedError, type TlsClientOptions } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
-import { type JaasEntry, parseJaas, unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
+import { type JaasEntry, LOGIN_MODULES, parseJaas, unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
 import {
   BearerTokens,
   clientCredentials,
@@ -36,18 +36,6 @@ export function isSecuritySetting(name: string): name is SecuritySetting {
 
 const PROTOCOLS = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 const PACKAGE = "org.apache.kafka.common.security";
-const MODULES = {
-  plain: `${PACKAGE}.plain.PlainLoginModule`,
-  scram: `${PACKAGE}.scram.ScramLoginModule`,
-  bearer: `${PACKAGE}.oauthbearer.OAuthBearerLoginModule`,
-} as const;
-/** Login module of each mechanism. */
-const MODULE_OF: Readonly<Record<(typeof SASL_MECHANISMS)[number], string>> = {
-  PLAIN: MODULES.plain,
-  "SCRAM-SHA-256": MODULES.scram,
-  "SCRAM-SHA-512": MODULES.scram,
-  OAUTHBEARER: MODULES.bearer,
-};
 /** Handlers of Kafka whose work is done here. */
 const HANDLERS = [
   `${PACKAGE}.oauthbearer.OAuthBearerLoginCallbackHandler`,
@@ -165,7 +153,7 @@ function saslOf(lookup: Lookup, tls: TlsClientOptions | undefined): SaslCredenti
     const found = given === undefined ? "GSSAPI, its default, is not available" : `not "${given}"`;
     refuse(`sasl.mechanism is one of ${SASL_MECHANISMS.join(", ")}; ${found}`);
   }
-  const expected = MODULE_OF[mechanism];
+  const expected = LOGIN_MODULES[mechanism];
   const jaas = lookup("sasl.jaas.config");
   if (jaas === undefined) refuse(`${mechanism} needs sasl.jaas.config`);
   const entry = checked(() => parseJaas(jaas));
