@@ -5,7 +5,7 @@ import { ConfigError } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { checkNoCluster, formatCluster, knownControllers } from "../src/cluster/cluster-folder.ts";
-import { type ClusterShape, clusterSize, planCluster } from "../src/cluster/cluster-plan.ts";
+import { type ClusterShape, clusterSize, ofOneNode, planCluster } from "../src/cluster/cluster-plan.ts";
 import { mergeMetrics } from "../src/cluster/merged-metrics.ts";
 
 const shapeOf = (brokers: number, controllers = 3, more: Partial<ClusterShape> = {}): ClusterShape => ({
@@ -18,6 +18,14 @@ function values(name: string, settings: Readonly<Record<string, string>>, shape:
   const given = { "log.dirs": "/d", ...settings };
   return planCluster(new Map(Object.entries(given)), shape).nodes.map(node => node.settings.get(name));
 }
+
+test("a node that names no quorum has internal topics of one replica, another those of Kafka", () => {
+  const name = "offsets.topic.replication.factor";
+  expect(ofOneNode(new Map()).get(name)).toBe("1");
+  expect(ofOneNode(new Map([[name, "2"]])).get(name)).toBe("2");
+  expect(ofOneNode(new Map([["controller.quorum.bootstrap.servers", "a:1,b:1"]])).has(name)).toBe(false);
+  expect(ofOneNode(new Map([["controller.quorum.voters", "1@a:1"]])).has(name)).toBe(false);
+});
 
 describe("a plan", () => {
   test("makes the first nodes controllers, and counts up ids, ports and directories", () => {

@@ -20,7 +20,9 @@ beforeEach(async () => {
       [`${topic}.replication.factor`, "3"],
     ]),
   );
-  cluster = new SimCluster({ settings: replicas });
+  // Two of three brokers are away at times.
+  const settings = { ...replicas, "share.coordinator.state.topic.min.isr": "1" };
+  cluster = new SimCluster({ settings });
   await cluster.startAll();
   client = new ClusterClient(cluster.clientEnv, {
     ...CLUSTER_DEFAULTS,

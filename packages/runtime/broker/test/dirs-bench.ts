@@ -8,7 +8,7 @@ import { buildBatch } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach } from "vitest";
 import { type BrokerRole, Node } from "../src/index.ts";
-import { connectTo } from "./wire.ts";
+import { connectTo, ONE_REPLICA } from "./wire.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -128,6 +128,7 @@ export class Bench {
       listeners: "PLAINTEXT://127.0.0.1:0",
       "log.dirs": `${path("a")},${path("b")}`,
       "offsets.topic.num.partitions": "2",
+      ...ONE_REPLICA,
       "group.initial.rebalance.delay.ms": "0",
       "auto.create.topics.enable": "false",
       ...settings,

@@ -19,6 +19,15 @@ export function connectTo(port: number): Promise<RawConnection> {
   return RawConnection.open(CLIENT, { host: "127.0.0.1", port }, { clientId: "test" });
 }
 
+/** Internal topics of a broker that has no others beside it. */
+export const ONE_REPLICA = {
+  "offsets.topic.replication.factor": "1",
+  "transaction.state.log.replication.factor": "1",
+  "transaction.state.log.min.isr": "1",
+  "share.coordinator.state.topic.replication.factor": "1",
+  "share.coordinator.state.topic.min.isr": "1",
+};
+
 /** A broker in this process, with its own directory and a random port. */
 export class TestBroker {
   readonly env: Env;
@@ -47,6 +56,7 @@ export class TestBroker {
       listeners: "PLAINTEXT://127.0.0.1:0",
       "log.dirs": join(directory, "data"),
       "offsets.topic.num.partitions": "3",
+      ...ONE_REPLICA,
       "group.initial.rebalance.delay.ms": "0",
       ...settings,
     };

@@ -34,13 +34,11 @@ export interface ClusterShape {
   readonly known?: readonly ControllerPlace[];
 }
 
+/** Settings that name the other nodes of a cluster. */
+const QUORUM = ["controller.quorum.voters", "controller.quorum.bootstrap.servers"];
+
 /** Settings that the plan chooses for each node. */
-export const CHOSEN: readonly string[] = [
-  "node.id",
-  "process.roles",
-  "controller.quorum.voters",
-  "controller.quorum.bootstrap.servers",
-];
+export const CHOSEN: readonly string[] = ["node.id", "process.roles", ...QUORUM];
 
 const FACTORS = [
   "default.replication.factor",
@@ -207,4 +205,13 @@ function replicationOf(settings: ReadonlyMap<string, string>, brokers: number): 
     ...left(FACTORS, Math.min(MOST_REPLICAS, brokers)),
     ...left(LEAST_IN_SYNC, brokers >= MOST_REPLICAS ? MOST_REPLICAS - 1 : 1),
   ];
+}
+
+/**
+ * Settings of a node that is started by itself. A node whose settings name no quorum is the whole cluster, so the
+ * internal topics have one replica instead of Kafka's three.
+ */
+export function ofOneNode(settings: ReadonlyMap<string, string>): Map<string, string> {
+  const hasQuorum = QUORUM.some(name => (settings.get(name) ?? "") !== "");
+  return new Map([...(hasQuorum ? [] : replicationOf(settings, 1)), ...settings]);
 }

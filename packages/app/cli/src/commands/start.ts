@@ -9,7 +9,7 @@ import { ClientMetrics } from "../metrics/client-metrics.ts";
 import { answerSupervisor } from "../cluster/hand-over.ts";
 import { Failure, reportFailure } from "../terminal/failure.ts";
 import { checkNoCluster } from "../cluster/cluster-folder.ts";
-import { clusterSize } from "../cluster/cluster-plan.ts";
+import { clusterSize, ofOneNode } from "../cluster/cluster-plan.ts";
 import { type HttpPlace, nodeContent, serveHttp } from "../metrics/http.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { onSignals } from "../terminal/signals.ts";
@@ -133,7 +133,7 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   if (options.controllers !== undefined) throw new Failure("--controllers is for --brokers: give both");
   const release = stayAlive();
   try {
-    await startNode(settings, options, httpPlace);
+    await startNode(ofOneNode(settings), options, httpPlace);
   } catch (error) {
     release();
     throw error;

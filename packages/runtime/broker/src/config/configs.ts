@@ -483,7 +483,7 @@ export const brokerConfigs = configSpecs({
     doc: "How long offsets of an empty group are kept, in minutes.",
   },
   "offsets.topic.num.partitions": { type: "int", default: "50", min: 1, doc: "Partitions of __consumer_offsets." },
-  "offsets.topic.replication.factor": { type: "short", default: "1", min: 1, doc: "Replicas of __consumer_offsets." },
+  "offsets.topic.replication.factor": { type: "short", default: "3", min: 1, doc: "Replicas of __consumer_offsets." },
   "offsets.topic.segment.bytes": {
     type: "int",
     default: "104857600",

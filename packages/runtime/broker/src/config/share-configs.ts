@@ -154,7 +154,7 @@ export const shareConfigs = configSpecs({
   },
   "share.coordinator.state.topic.min.isr": {
     type: "short",
-    default: "1",
+    default: "2",
     min: 1,
     doc: "min.insync.replicas of __share_group_state.",
   },
@@ -166,7 +166,7 @@ export const shareConfigs = configSpecs({
   },
   "share.coordinator.state.topic.replication.factor": {
     type: "short",
-    default: "1",
+    default: "3",
     min: 1,
     doc: "Replicas of __share_group_state.",
   },

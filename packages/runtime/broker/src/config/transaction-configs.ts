@@ -51,7 +51,7 @@ export const transactionConfigs = configSpecs({
   },
   "transaction.state.log.min.isr": {
     type: "int",
-    default: "1",
+    default: "2",
     min: 1,
     doc: "min.insync.replicas of __transaction_state.",
   },
@@ -63,7 +63,7 @@ export const transactionConfigs = configSpecs({
   },
   "transaction.state.log.replication.factor": {
     type: "short",
-    default: "1",
+    default: "3",
     min: 1,
     doc: "Replicas of __transaction_state.",
   },

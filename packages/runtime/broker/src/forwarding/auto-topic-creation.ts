@@ -3,7 +3,7 @@ import { topicNameFault } from "@samsa/controller";
 import { Apis, Errors } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
 import { type ControllerChannel, controllerClient } from "../controller/controller-channel.ts";
-import { topicPlan } from "../config/internal-topics.ts";
+import { INTERNAL_TOPICS, topicPlan } from "../config/internal-topics.ts";
 import type { RequestContext } from "../request/request-context.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -27,6 +27,8 @@ export function absentTopicError(name: string): number {
 export class AutoTopicCreation {
   readonly #host: Host;
   readonly #running = new Map<string, Promise<number>>();
+  /** Reasons, already logged, for which internal topics could not be created. */
+  readonly #refused = new Map<string, string | null>();
 
   constructor(host: Host) {
     this.#host = host;
@@ -73,7 +75,17 @@ export class AutoTopicCreation {
     const { lastStable: version } = Apis.CreateTopics;
     const from = client && controllerClient({ ...client, version });
     const { topics } = await this.#host.channel.call("CreateTopics", request, from);
-    const code = topics[0]?.errorCode ?? 0;
+    const { errorCode: code = 0, errorMessage = null } = topics[0] ?? {};
+    // Clients repeat their request, often, and are not told why.
+    if (
+      code === Errors.INVALID_REPLICATION_FACTOR.code &&
+      INTERNAL_TOPICS.has(name) &&
+      this.#refused.get(name) !== errorMessage
+    ) {
+      this.#refused.set(name, errorMessage);
+      this.#host.logger.warn("a topic cannot be created yet", { topic: name, reason: errorMessage });
+    }
+    if (code === 0) this.#refused.delete(name);
     // The client retries and then finds the topic.
     if (code === Errors.THROTTLING_QUOTA_EXCEEDED.code) return Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
     return code === Errors.TOPIC_ALREADY_EXISTS.code ? 0 : code;

@@ -46,8 +46,6 @@ export interface AbortTransaction extends TopicPartition {
   readonly coordinatorEpoch: LeaderEpoch;
 }
 
-const FENCE_TIMEOUT_MS = 1;
-
 /** Transactions and producers (KIP-664). */
 export class TransactionAdmin {
   readonly #client: ClusterClient;
@@ -155,12 +153,12 @@ export class TransactionAdmin {
     transactionalIds: readonly string[],
     options: AdminOptions = {},
   ): Promise<Outcomes<string, { readonly producerId: ProducerId; readonly producerEpoch: ProducerEpoch }>> {
+    // The coordinator waits as long for the replicas of its log (`FenceProducersHandler`).
+    const transactionTimeoutMs = options.timeoutMs ?? this.#client.settings.requestTimeoutMs;
     const plan = byCoordinator(this.#client, "transaction", transactionalIds, async id => {
       const place = { kind: "transaction", key: id } as const;
-      const answer = await this.#client.callCoordinator(place, "InitProducerId", {
-        transactionalId: id,
-        transactionTimeoutMs: FENCE_TIMEOUT_MS,
-      });
+      const request = { transactionalId: id, transactionTimeoutMs };
+      const answer = await this.#client.callCoordinator(place, "InitProducerId", request);
       const { producerId, producerEpoch } = answer;
       return outcomeOf(answer, `transaction ${id}`, () => ({ producerId, producerEpoch }));
     });
