@@ -224,6 +224,11 @@ export interface Network {
    * First address of a host name; an address resolves to its canonical form. Rejects with `NetworkError` (ENOTFOUND).
    */
   resolve(host: string): Promise<string>;
+  /**
+   * Throws `TlsError` if a listener cannot be opened with these options, whose files are read. Undefined where nothing
+   * speaks TLS.
+   */
+  readonly checkTls?: ((options: TlsServerOptions) => void) | undefined;
   /** Host name of this machine. */
   readonly hostName: string;
 }

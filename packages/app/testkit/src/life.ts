@@ -1,5 +1,6 @@
 import {
   type Connection,
+  type ConnectionHandler,
   type Disk,
   DiskError,
   type DiskFile,
@@ -74,17 +75,18 @@ export class Life {
     };
     return {
       hostName: network.hostName,
+      checkTls: network.checkTls,
       resolve: host => network.resolve(host),
-      listen: async (host, port, accept) => {
+      listen: async (host, port, accept, options) => {
         alive();
-        const listener = await network.listen(host, port, connection => {
+        const watched = (connection: Connection): ConnectionHandler => {
           kept(connection);
           return this.#watched(connection, accept(connection));
-        });
+        };
+        const listener = await network.listen(host, port, watched, options);
         this.#listeners.add(listener);
         return {
-          host: listener.host,
-          port: listener.port,
+          ...listener,
           close: () => {
             this.#listeners.delete(listener);
             return listener.close();

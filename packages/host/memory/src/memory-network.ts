@@ -29,9 +29,13 @@ export class MemoryNetwork {
   of(host: string, timers: Timers, rest: Network, isVirtual: (host: string) => boolean): Network {
     return {
       hostName: rest.hostName,
+      checkTls: rest.checkTls,
       resolve: async name => (isVirtual(name) ? name : rest.resolve(name)),
-      listen: (name, port, accept, options) =>
-        isVirtual(name) ? this.#listen(name, port, accept) : rest.listen(name, port, accept, options),
+      listen: (name, port, accept, options) => {
+        if (!isVirtual(name)) return rest.listen(name, port, accept, options);
+        if (options?.tls === undefined) return this.#listen(name, port, accept);
+        return Promise.reject(new NetworkError("ENOTSUP", `a listener in memory at ${name}:${port} is not encrypted`));
+      },
       connect: (name, port, options, open) => {
         if (!isVirtual(name)) return rest.connect(name, port, options, open);
         const isClear = options.tls === undefined;

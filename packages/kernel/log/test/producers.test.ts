@@ -105,9 +105,7 @@ function after(sequence: number, count: number): number {
 
 /** First of a producer's last five batches that has these sequence numbers: a follower may hold several. */
 function recent({ written }: Producer, sequences: readonly number[]): Written | undefined {
-  return written
-    .slice(-5)
-    .find(old => old.sequences[0] === sequences[0] && old.sequences.at(-1) === sequences.at(-1));
+  return written.slice(-5).find(old => old.sequences[0] === sequences[0] && old.sequences.at(-1) === sequences.at(-1));
 }
 
 class Pair {
@@ -143,7 +141,8 @@ class Pair {
         if (first === undefined && batch.sequences[0] === this.nextSequence(known, known.epoch)) return;
         const added = this.append(step.producer, known.epoch, { batch, transactional: known.txnFirst >= 0 });
         if (first === undefined) expect(added.error, "forgotten").toBe(45);
-        else expect(added).toMatchObject({ error: 0, duplicate: true, firstOffset: first.first, lastOffset: first.last });
+        else
+          expect(added).toMatchObject({ error: 0, duplicate: true, firstOffset: first.first, lastOffset: first.last });
         return;
       }
       case "expire":

@@ -1,4 +1,4 @@
-import { type BrokerId, type BufferPool, ConfigError, entryAt, TlsError } from "@samsa/base";
+import { type BrokerId, type BufferPool, entryAt, type TlsServerOptions } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
 import { Apis, Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
@@ -172,7 +172,7 @@ export class BrokerRole {
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
     const { buffers } = shared;
-    const introduction = shared.introductions.brokers;
+    const introduction = shared.security.introductions.brokers;
     const endpointOf = (id: BrokerId) => aliveNode(this.topics.image, id, this.#interBrokerListener);
     this.replication = new Replication({
       ...{ env, turn, nodeId, brokerEpoch, endpointOf, introduction, buffers },
@@ -452,6 +452,11 @@ export class BrokerRole {
     for (const { name } of deleted) if (!image.topicIds.has(name)) this.metrics.topicDeleted(name);
   }
 
+  /** See `SocketServer.secure`. */
+  secure(listener: string, options: TlsServerOptions): void {
+    this.#server.secure(listener, options);
+  }
+
   #reconfigure({ changedConfigs }: MetadataChanges, image: MetadataImage): void {
     const own = ["", String(this.nodeId)].map(name => configKey(RESOURCE_TYPE.broker, name));
     if (!own.some(key => changedConfigs.has(key))) return;
@@ -467,14 +472,6 @@ export class BrokerRole {
     } catch (error) {
       // The change was validated when it was requested; the file has changed since.
       this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
-    }
-    try {
-      this.#shared.security.follow(image, (listener, options) => this.#server.secure(listener, options));
-    } catch (error) {
-      if (!(error instanceof ConfigError || error instanceof TlsError)) throw error;
-      this.env.logger.error("settings of security cannot be used; those before stay in force", {
-        reason: error.message,
-      });
     }
     const names = ({ listen }: ListenerPlan) => listen.map(({ name }) => name).join();
     if (names(before) !== names(this.#plan)) this.#server.follow(this.#plan);

@@ -1,4 +1,4 @@
-import type { AnyConfigSpec, BrokerId } from "@samsa/base";
+import type { AnyConfigSpec, BrokerId, TlsServerOptions } from "@samsa/base";
 import { bootstrapRecords, type ControllerSettings, type ReplicationRules } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
@@ -143,6 +143,11 @@ export class ControllerRole {
   /** Advertised endpoints by listener name. */
   get advertised(): ReadonlyMap<string, Endpoint> {
     return this.#server.advertised;
+  }
+
+  /** See `SocketServer.secure`. */
+  secure(listener: string, options: TlsServerOptions): void {
+    this.#server.secure(listener, options);
   }
 
   /** Serves connections. */

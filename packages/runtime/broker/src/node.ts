@@ -10,8 +10,9 @@ import {
   parseConfig,
   randomUuid,
   type Timer,
+  TlsError,
 } from "@samsa/base";
-import { EMPTY_IMAGE } from "@samsa/metadata";
+import { configKey, EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";
 import { metadataLogConfig, QuorumError, type QuorumSettings, RaftClient } from "@samsa/raft";
 import type { Tools } from "@samsa/records";
@@ -33,12 +34,10 @@ import {
   listenerSettings,
   type NodeListeners,
   planListeners,
-  protocolOf,
   quorumVoters,
 } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
-import { introductionsOf } from "./security/introductions.ts";
-import { ListenerSecurities } from "./security/listener-securities.ts";
+import { NodeSecurity } from "./security/node-security.ts";
 import { ClusterAuthorizer } from "./security/cluster-authorizer.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
@@ -133,33 +132,18 @@ export class Node {
       host => env.network.resolve(host),
     );
     const loader = new MetadataLoader(env.logger);
-    const { broker, controller } = this.#plan;
-    const named = [...broker.listen, ...controller.listen].map(({ name }) => ({
-      name,
-      protocol: protocolOf(listeners, name),
-    }));
-    const security = new ListenerSecurities({
-      ...{ env, config, given, nodeId: config["node.id"], listeners: named },
-      image: () => loader.image,
-    });
+    const software = { name: "samsa", version: options.version ?? "0.0.0" };
+    const security = new NodeSecurity({ env, config, given, software, image: () => loader.image }, listeners);
     const dirs = this.#openDirs(env, { config, settings, buffers, loader });
     this.#isReading = false;
     const nodeId = config["node.id"];
-    const software = { name: "samsa", version: options.version ?? "0.0.0" };
-    const introductions = introductionsOf({
-      env,
-      software,
-      config,
-      given,
-      protocolOf: name => protocolOf(listeners, name),
-    });
-    const quorum = this.#openQuorum(dirs, { config, tools, loader, introductions });
+    const quorum = this.#openQuorum(dirs, { config, tools, loader, security });
     this.#acls = config["authorizer.class.name"] === "" ? undefined : new ClusterAuthorizer(env, config);
     const authorizer = options.authorizer ?? this.#acls?.authorizer ?? ALLOW_ALL;
     const { clusterId } = dirs;
     const incarnationId = randomUuid(length => env.random.bytes(length));
     const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer, security };
-    this.shared = { env, nodeId, clusterId, incarnationId, introductions, config, ...parts };
+    this.shared = { env, nodeId, clusterId, incarnationId, config, ...parts };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }
 
@@ -194,6 +178,8 @@ export class Node {
   async #start(): Promise<void> {
     const { quorum, loader } = this.shared;
     if (this.#acls !== undefined) loader.install([this.#acls]);
+    // Before those of the roles, which open listeners.
+    loader.install([{ name: "security", publish: (changes, image) => this.#updateSecurity(changes, image) }]);
     quorum.load();
     loader.publish();
     const limit = this.#limitStart();
@@ -222,6 +208,22 @@ export class Node {
     if (ms > LONGEST_TIMER_MS) return undefined;
     const why = `the start has taken longer than ${ms} ms (server.max.startup.time.ms)`;
     return this.env.timers.after(ms, () => this.#abort(new Error(why)));
+  }
+
+  /** Takes over dynamic settings of security, which count for later connections. */
+  #updateSecurity({ changedConfigs }: MetadataChanges, image: MetadataImage): void {
+    const { env, nodeId, settings, security } = this.shared;
+    if (!changedConfigs.has(configKey(RESOURCE_TYPE.broker, String(nodeId)))) return;
+    try {
+      security.follow(image, listenerSettings(settings.broker(image), env.network.hostName), (listener, options) => {
+        this.#controller?.secure(listener, options);
+        this.#broker?.secure(listener, options);
+      });
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof TlsError)) throw error;
+      const reason = error.message;
+      env.logger.error("settings of security cannot be used; those before stay in force", { reason });
+    }
   }
 
   async #startRoles(): Promise<void> {
@@ -268,9 +270,9 @@ export class Node {
   }
 
   #registerController(endpoints: readonly Endpoint[]): void {
-    const { env, nodeId, incarnationId, loader } = this.shared;
+    const { env, nodeId, incarnationId, config, loader } = this.shared;
     const channel = this.#channel(REGISTRATION_MS);
-    this.#registration = new ControllerRegistration({ env, nodeId, incarnationId, endpoints, channel });
+    this.#registration = new ControllerRegistration({ env, nodeId, incarnationId, config, endpoints, channel });
     loader.install([this.#registration]);
   }
 
@@ -287,13 +289,13 @@ export class Node {
 
   /** Way to the active controller, on a connection of its own. */
   #channel(retryTimeoutMs: number): ControllerChannel {
-    const { env, nodeId, config, quorum, introductions } = this.shared;
+    const { env, nodeId, config, quorum, security } = this.shared;
     const channel = new NodeToControllerChannel({
       env,
       nodeId,
       config,
       clientId: String(nodeId),
-      introduction: introductions.controllers,
+      introduction: security.introductions.controllers,
       active: () => (quorum.isLeader ? { id: nodeId, host: "", port: 0 } : quorum.leaderEndpoint()),
       local: this.#controller?.channel,
       retryTimeoutMs,
@@ -378,7 +380,7 @@ export class Node {
 
   #openQuorum(
     dirs: LogDirs,
-    { config, tools, loader, introductions }: Pick<SharedParts, "config" | "tools" | "loader" | "introductions">,
+    { config, tools, loader, security }: Pick<SharedParts, "config" | "tools" | "loader" | "security">,
   ): RaftClient {
     try {
       return new RaftClient({
@@ -386,7 +388,7 @@ export class Node {
         tools,
         nodeId: config["node.id"],
         clusterId: dirs.clusterId,
-        introduction: introductions.controllers,
+        introduction: security.introductions.controllers,
         isController: config["process.roles"].includes("controller"),
         listenerNames: config["controller.listener.names"],
         staticVoters: quorumVoters(config),

@@ -5,8 +5,7 @@ import type { Authorizer } from "@samsa/security";
 import type { LogDirs } from "@samsa/storage";
 import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
-import type { Introductions } from "./security/introductions.ts";
-import type { ListenerSecurities } from "./security/listener-securities.ts";
+import type { NodeSecurity } from "./security/node-security.ts";
 import type { Quotas } from "./quotas/quotas.ts";
 import type { MetadataLoader } from "./metadata/loader.ts";
 
@@ -25,10 +24,8 @@ export interface SharedParts {
   readonly dirs: LogDirs;
   readonly quotas: Quotas;
   readonly authorizer: Authorizer;
-  readonly security: ListenerSecurities;
+  readonly security: NodeSecurity;
   /** Replica of the metadata log. */
   readonly quorum: RaftClient;
   readonly loader: MetadataLoader;
-  /** Software and credentials of this node, for other nodes. */
-  readonly introductions: Introductions;
 }

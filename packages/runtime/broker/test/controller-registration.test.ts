@@ -36,6 +36,7 @@ class Controller {
       env,
       nodeId: 3,
       incarnationId: OWN,
+      config: { "listener.security.protocol.map": "CONTROLLER:SASL_SSL" },
       endpoints: [{ name: "CONTROLLER", host: "c3", port: 9093 }],
       channel: { call } as ControllerChannel,
     });
@@ -73,7 +74,7 @@ test("a controller registers once the metadata version allows it", async () => {
   expect(controller.sent).toHaveLength(1);
   const [request] = controller.sent;
   expect(request).toMatchObject({ controllerId: 3, incarnationId: OWN, zkMigrationReady: false });
-  expect(request?.listeners).toEqual([{ name: "CONTROLLER", host: "c3", port: 9093, securityProtocol: 0 }]);
+  expect(request?.listeners).toEqual([{ name: "CONTROLLER", host: "c3", port: 9093, securityProtocol: 3 }]);
   const names = request?.features.map(({ name }) => name);
   expect(names).toEqual(expect.arrayContaining(["kraft.version", METADATA_VERSION_FEATURE]));
 });

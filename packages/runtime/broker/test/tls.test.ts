@@ -1,9 +1,13 @@
 import { Authority, type Credentials } from "@samsa/certificates";
+import type { Network } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { nodeEnv } from "@samsa/node";
 import { BrokerConnection, type Security } from "@samsa/wire";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { TestBroker } from "./wire.ts";
 
 const authority = new Authority("an authority");
@@ -31,16 +35,20 @@ const trust = { ca: authority.cert };
 const FILTER = { resourceTypeFilter: 1, resourceNameFilter: null, patternTypeFilter: 1, principalFilter: null };
 const ASK = { ...FILTER, hostFilter: null, operation: 1, permissionType: 1 };
 
-const portOf = (broker: TestBroker): number => broker.node.advertised.get("EXT")?.port ?? -1;
+const portOf = (broker: TestBroker, listener = "EXT"): number => broker.broker.advertised.get(listener)?.port ?? -1;
 
-async function connected(broker: TestBroker, security: Security): Promise<BrokerConnection> {
+function connectedTo(port: number, security: Security): Promise<BrokerConnection> {
   const options = { clientId: "c", software: { name: "test", version: "1" }, setupTimeoutMs: 5000, security };
-  return BrokerConnection.connect(env, { host: "127.0.0.1", port: portOf(broker) }, options);
+  return BrokerConnection.connect(env, { host: "127.0.0.1", port }, options);
+}
+
+function connected(broker: TestBroker, security: Security, listener?: string): Promise<BrokerConnection> {
+  return connectedTo(portOf(broker, listener), security);
 }
 
 /** Error of a DescribeAcls request, which super users only may send. */
-async function described(broker: TestBroker, security: Security): Promise<number> {
-  const connection = await connected(broker, security);
+async function described(broker: TestBroker, security: Security, listener?: string): Promise<number> {
+  const connection = await connected(broker, security, listener);
   const { errorCode } = await connection.call("DescribeAcls", ASK);
   connection.close();
   return errorCode;
@@ -124,10 +132,18 @@ test("SASL within TLS names the user, whatever its certificate is", async () => 
   await broker.stop();
 });
 
-/** Changes settings of the broker at run time. */
-async function altered(broker: TestBroker, security: Security, values: Readonly<Record<string, string>>) {
+/** Changes settings of the broker at run time; undefined removes one. Returns the error message. */
+async function altered(
+  broker: TestBroker,
+  security: Security,
+  values: Readonly<Record<string, string | undefined>>,
+): Promise<string> {
   const connection = await connected(broker, security);
-  const configs = Object.entries(values).map(([name, value]) => ({ name, value, configOperation: 0 }));
+  const configs = Object.entries(values).map(([name, value]) => ({
+    name,
+    value: value ?? null,
+    configOperation: value === undefined ? 1 : 0,
+  }));
   const { responses } = await connection.call("IncrementalAlterConfigs", {
     resources: [{ resourceType: 4, resourceName: "1", configs }],
     validateOnly: false,
@@ -136,30 +152,149 @@ async function altered(broker: TestBroker, security: Security, values: Readonly<
   return responses[0]?.errorMessage ?? "";
 }
 
-test("certificates and mapping rules change at run time, for later connections", async () => {
-  const broker = await TestBroker.start(SECURED);
+const prefixed = (listener: string, values: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [`listener.name.${listener}.${name}`, value]));
+
+describe("at run time", () => {
   const later = stranger.issue({ name: "broker", hosts: HOSTS });
-  const early = await connected(broker, { tls: trust });
-  await expect(described(broker, { tls: { ca: stranger.cert } })).rejects.toThrow();
-  const prefixed = (values: Record<string, string>) =>
-    Object.fromEntries(Object.entries(values).map(([name, value]) => [`listener.name.ext.${name}`, value]));
-  expect(await altered(broker, { tls: trust }, prefixed({ "ssl.keystore.type": "BKS" }))).toMatch(
-    /are for ssl.keystore.type=PEM/,
-  );
-  const { cert, key } = later;
-  const changed = prefixed({ "ssl.keystore.certificate.chain": cert, "ssl.keystore.key": key });
+  const trustLater = { ca: stranger.cert };
+  let broker: TestBroker;
+  beforeEach(async () => {
+    broker = await TestBroker.start(SECURED);
+  });
+  afterEach(() => broker.stop());
+
+  test("certificates change, for later connections", async () => {
+    const early = await connected(broker, { tls: trust });
+    await expect(described(broker, { tls: trustLater })).rejects.toThrow();
+    const changed = prefixed("ext", {
+      "ssl.keystore.certificate.chain": later.cert,
+      "ssl.keystore.key": later.key,
+    });
+    expect(await altered(broker, { tls: trust }, changed)).toBe("");
+    expect(await described(broker, { tls: trustLater })).toBe(Errors.SECURITY_DISABLED.code);
+    await expect(described(broker, { tls: trust })).rejects.toThrow();
+    expect((await early.call("Metadata", { topics: null })).topics, "of an earlier connection").toEqual([]);
+    early.close();
+  });
+
+  test.each<[string, Record<string, string>, RegExp]>([
+    [
+      "a setting of all listeners",
+      { "ssl.keystore.key": later.key },
+      /can be dynamically updated only per-listener using the listener prefix/,
+    ],
+    ["a store of an unknown type", prefixed("ext", { "ssl.keystore.type": "BKS" }), /are for ssl.keystore.type=PEM/],
+    ["a key of another certificate", prefixed("ext", { "ssl.keystore.key": alice.key }), /cannot be used/],
+    [
+      "another protocol for a listener that is open",
+      { "listener.security.protocol.map": "EXT:PLAINTEXT" },
+      /Security protocol cannot be updated for existing listener EXT/,
+    ],
+    [
+      "another ssl.client.auth for a listener that is open",
+      prefixed("ext", { "ssl.client.auth": "required" }),
+      /ssl.client.auth cannot be updated dynamically for existing listener EXT/,
+    ],
+    ["a listener whose protocol is not known", { listeners: "EXT://127.0.0.1:0,NEW://127.0.0.1:0" }, /NEW/],
+    [
+      "a listener with TLS whose certificate cannot be used",
+      {
+        listeners: "EXT://127.0.0.1:0,NEW://127.0.0.1:0",
+        "listener.security.protocol.map": "EXT:SSL,NEW:SSL",
+        ...prefixed("new", { "ssl.keystore.key": alice.key }),
+      },
+      /cannot be used/,
+    ],
+  ])("%s is refused, and nothing changes", async (_what, values, reason) => {
+    expect(await altered(broker, { tls: trust }, values)).toMatch(reason);
+    expect(await described(broker, { tls: trust })).toBe(Errors.SECURITY_DISABLED.code);
+    expect([...broker.node.broker.advertised.keys()]).toEqual(["EXT"]);
+  });
+
+  test("a listener that is added speaks its protocol from the first connection on", async () => {
+    const values = {
+      listeners: "EXT://127.0.0.1:0,NEW://127.0.0.1:0,WORD://127.0.0.1:0",
+      "listener.security.protocol.map": "EXT:SSL,NEW:SSL,WORD:SASL_SSL",
+      ...prefixed("new", {
+        "ssl.keystore.certificate.chain": later.cert,
+        "ssl.keystore.key": later.key,
+        "ssl.client.auth": "required",
+        "ssl.truststore.certificates": authority.cert,
+      }),
+      ...prefixed("word", {
+        "sasl.enabled.mechanisms": "PLAIN",
+        "plain.sasl.jaas.config": 'org.apache.kafka.common.security.plain.PlainLoginModule required user_ann="secret";',
+      }),
+    };
+    expect(await altered(broker, { tls: trust }, values)).toBe("");
+    await expect.poll(() => broker.broker.advertised.get("WORD")?.port).toBeGreaterThan(0);
+    const told = Errors.SECURITY_DISABLED.code;
+    expect(await described(broker, { tls: { ...trustLater, ...alice } }, "NEW")).toBe(told);
+    await expect(described(broker, { tls: trustLater }, "NEW"), "without a certificate").rejects.toThrow();
+    await expect(described(broker, {}, "NEW"), "in clear text").rejects.toThrow();
+    const ann = (password: string) => ({ mechanism: "PLAIN", username: "ann", password }) as const;
+    expect(await described(broker, { tls: trust, sasl: ann("secret") }, "WORD")).toBe(told);
+    await expect(described(broker, { tls: trust, sasl: ann("wrong") }, "WORD")).rejects.toThrow(/Invalid username/);
+    await expect(described(broker, { tls: trust }, "WORD"), "without a user").rejects.toThrow();
+  });
+
+  test("files are read again when the same settings are sent", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "samsa-tls-"));
+    const file = join(folder, "broker.pem");
+    const put = ({ cert, key }: Credentials): void => writeFileSync(file, key + cert);
+    put(server);
+    const values = prefixed("ext", { "ssl.keystore.type": "PEM", "ssl.keystore.location": file });
+    const others = Object.entries(SECURED).filter(([name]) => !/^ssl\.keystore\.(?:certificate|key)/.test(name));
+    const reading = await TestBroker.start({ ...Object.fromEntries(others), ...values });
+    put(later);
+    expect(await described(reading, { tls: trust }), "the file has been read").toBe(Errors.SECURITY_DISABLED.code);
+    expect(await altered(reading, { tls: trust }, values)).toBe("");
+    expect(await described(reading, { tls: trustLater })).toBe(Errors.SECURITY_DISABLED.code);
+    rmSync(file);
+    expect(await altered(reading, { tls: trustLater }, values)).toMatch(/cannot be read/);
+    expect(await described(reading, { tls: trustLater })).toBe(Errors.SECURITY_DISABLED.code);
+    await reading.stop();
+    rmSync(folder, { recursive: true });
+  });
+});
+
+test("the controller's listener of a combined node changes its certificate, too", async () => {
+  const later = stranger.issue({ name: "broker", hosts: HOSTS });
+  const settings = {
+    ...SECURED,
+    listeners: `EXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0`,
+    "listener.security.protocol.map": "EXT:SSL,CONTROLLER:SSL",
+  };
+  const ports: number[] = [];
+  const network: Network = {
+    ...env.network,
+    async listen(host, port, accept, options) {
+      const listener = await env.network.listen(host, port, accept, options);
+      ports.push(listener.port);
+      return listener;
+    },
+  };
+  const broker = await TestBroker.start(settings, undefined, { network });
+  const [port = -1] = ports;
+  const ask = async (ca: string): Promise<string> => {
+    const connection = await connectedTo(port, { tls: { ca } });
+    const { errorCode } = await connection.call("DescribeCluster", {
+      includeClusterAuthorizedOperations: false,
+      endpointType: 2,
+    });
+    connection.close();
+    return `${errorCode}`;
+  };
+  expect(await ask(authority.cert)).toBe("0");
+  const changed = prefixed("controller", {
+    "ssl.keystore.certificate.chain": later.cert,
+    "ssl.keystore.key": later.key,
+  });
   expect(await altered(broker, { tls: trust }, changed)).toBe("");
-  expect(await described(broker, { tls: { ca: stranger.cert } })).toBe(Errors.SECURITY_DISABLED.code);
-  await expect(described(broker, { tls: trust })).rejects.toThrow();
-  expect((await early.call("Metadata", { topics: null })).topics, "of an earlier connection").toEqual([]);
-  early.close();
-  // The key does not fit the certificate, which the listener finds out.
-  const bad = prefixed({ "ssl.keystore.key": alice.key });
-  expect(await altered(broker, { tls: { ca: stranger.cert } }, bad)).toBe("");
-  expect(await described(broker, { tls: { ca: stranger.cert } })).toBe(Errors.SECURITY_DISABLED.code);
-  expect(broker.lines.map(({ message }) => message)).toContain(
-    "settings of security cannot be used; those before stay in force",
-  );
+  await expect.poll(() => ask(stranger.cert).catch(String)).toBe("0");
+  await expect(ask(authority.cert)).rejects.toThrow();
+  expect(await described(broker, { tls: trust }), "the broker's stays").toBe(Errors.SECURITY_DISABLED.code);
   await broker.stop();
 });
 

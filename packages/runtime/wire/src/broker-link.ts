@@ -8,12 +8,15 @@ import {
   type RequestFor,
   type ResponseOf,
 } from "./broker-connection.ts";
+import type { Security } from "./sasl/credentials.ts";
 import { type Endpoint, endpointText } from "./endpoint.ts";
 import type { NodeApiVersions } from "./node-api-versions.ts";
 import { WireError } from "./error/wire-error.ts";
 
 /** Settings of a `BrokerLink`. Defaults are those of Kafka's clients. */
-export interface LinkOptions extends ConnectionOptions {
+export interface LinkOptions extends Omit<ConnectionOptions, "security"> {
+  /** Security of each connection, asked for when it is made; clear text by default. */
+  readonly security?: () => Security | undefined;
   /** `socket.connection.setup.timeout.max.ms`: the setup timeout doubles with each failure up to this. 30 s. */
   readonly maxSetupTimeoutMs?: number;
   /** `reconnect.backoff.ms`: time between two attempts to connect, doubled with each failure. 50 ms. */
@@ -151,6 +154,7 @@ export class BrokerLink {
       try {
         const connection = await BrokerConnection.connect(this.#env, this.endpoint, {
           ...this.#options,
+          security: this.#options.security?.(),
           setupTimeoutMs,
         });
         if (!state.isAbandoned) {

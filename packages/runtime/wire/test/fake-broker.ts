@@ -5,7 +5,7 @@ import type { ConnectionOptions, WireError } from "../src/index.ts";
 
 export const PORT = 9092;
 export const AT = { host: "broker", port: PORT };
-export const OPTIONS: ConnectionOptions = { clientId: "test", software: { name: "samsa", version: "0.1.0" } };
+export const OPTIONS = { clientId: "test", software: { name: "samsa", version: "0.1.0" } } satisfies ConnectionOptions;
 
 /** A request that the fake broker has received, and the ways to answer it. */
 export interface Received {

@@ -40,7 +40,6 @@ export function tlsServer(options: TlsServerOptions, highWaterMark: number, even
   const server = createServer({
     ...secureListenOptions(options),
     highWaterMark,
-    pauseOnConnect: false,
     handshakeTimeout: HANDSHAKE_MS,
   });
   const handshakes = new Map<string, net.Socket>();

@@ -113,7 +113,7 @@ function isList(ca: TlsSource | readonly TlsSource[]): ca is readonly TlsSource[
 function javaIdentity({ store, storeType, passphrase }: TlsOptions) {
   if (store === undefined || storeType !== "JKS") return {};
   const own = identityOf(bytesOf("key store", store), { type: storeType, password: passphrase });
-  return { ...own, pfx: undefined, passphrase: undefined };
+  return { ...own, passphrase: undefined };
 }
 
 /** Keys, certificates and limits of TLS, as Node takes them. Throws `TlsError` INVALID_OPTIONS. */
@@ -123,7 +123,7 @@ function contextOptions(options: TlsOptions): SecureContextOptions {
     ca: authorities(options),
     cert: cert === undefined ? undefined : certificates("certificate", cert),
     key: material("private key", options.key),
-    pfx: material("key store", options.store),
+    pfx: options.storeType === "JKS" ? undefined : material("key store", options.store),
     passphrase,
     ...javaIdentity(options),
     minVersion: protocols.includes("TLSv1.2") ? "TLSv1.2" : "TLSv1.3",
@@ -133,12 +133,11 @@ function contextOptions(options: TlsOptions): SecureContextOptions {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/** Keys, certificates and limits of TLS. Throws `TlsError` INVALID_OPTIONS. */
-function secureContext(options: TlsOptions): SecureContext {
-  const present = contextOptions(options);
+/** Keys, certificates and limits of TLS. Throws `TlsError` INVALID_OPTIONS if they cannot be used. */
+function secureContext(options: SecureContextOptions): SecureContext {
   try {
     // Loaded when needed, since it takes megabytes.
-    return requiredModule<typeof import("node:tls")>("node:tls").createSecureContext(present);
+    return requiredModule<typeof import("node:tls")>("node:tls").createSecureContext(options);
   } catch (error) {
     const { message } = error as Error;
     throw new TlsError("INVALID_OPTIONS", codeOf(error), `the certificates and keys cannot be used: ${message}`);
@@ -153,7 +152,7 @@ export function secureListenOptions(options: TlsServerOptions): TlsServerMateria
   }
   const given = contextOptions(options);
   // Faults of the certificates are found here, not at the first connection.
-  secureContext(options);
+  secureContext(given);
   return { ...given, requestCert: clientAuth !== "none", rejectUnauthorized: clientAuth === "required" };
 }
 
@@ -162,7 +161,7 @@ export function secureConnectOptions(host: string, options: TlsClientOptions): C
   const { serverName, verifyHostName = true } = options;
   const name = serverName ?? host;
   return {
-    secureContext: secureContext(options),
+    secureContext: secureContext(contextOptions(options)),
     // An address is no server name, but is compared with the certificate's all the same.
     servername: isIP(name) === 0 ? name : "",
     ...(verifyHostName ? {} : { checkServerIdentity: () => undefined }),

@@ -15,7 +15,7 @@ import type { Watcher } from "../replica/readers.ts";
 import type { Quotas } from "../quotas/quotas.ts";
 import type { ReplicationQuota } from "../quotas/replication-quota.ts";
 import type { FollowerWaits } from "../replica/replica-session.ts";
-import type { ListenerSecurities } from "../security/listener-securities.ts";
+import type { NodeSecurity } from "../security/node-security.ts";
 import type { Settings } from "../config/settings.ts";
 import type { AnnouncedApi, ApiRow } from "../request/api-row.ts";
 import type { RequestContext } from "../request/request-context.ts";
@@ -33,7 +33,7 @@ export interface BrokerParts {
   /** Current values: some settings change at run time. */
   readonly config: BrokerConfig;
   readonly settings: Settings;
-  readonly security: Pick<ListenerSecurities, "fault">;
+  readonly security: Pick<NodeSecurity, "fault">;
   readonly turn: Turn;
   readonly tools: Tools;
   readonly judging: Judging;

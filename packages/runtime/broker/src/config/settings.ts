@@ -139,6 +139,7 @@ export class Settings {
       // Ignore values stored by another version or program that are invalid here.
       possible = new Map(
         [...stored].filter(([name, value]) => {
+          if (isListenerSetting(name)) return resourceName !== "";
           const spec = isDynamic(name) ? specOf(BROKER, name) : undefined;
           if (spec === undefined || !isValid(name, spec, value)) return false;
           return resourceName !== "" || spec.update === "cluster-wide";

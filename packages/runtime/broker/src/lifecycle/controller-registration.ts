@@ -1,3 +1,5 @@
+import { type BrokerConfig } from "../config/configs.ts";
+import { protocolCode } from "../config/listeners.ts";
 import { type BrokerId, type Env, ExponentialBackoff, ignored, type Timer, type Uuid } from "@samsa/base";
 import { METADATA_VERSION, type MetadataChanges, type MetadataImage, metadataVersionOf } from "@samsa/metadata";
 import { Apis, errorOf } from "@samsa/protocol";
@@ -10,6 +12,7 @@ interface Host {
   readonly env: Env;
   readonly nodeId: BrokerId;
   readonly incarnationId: Uuid;
+  readonly config: Pick<BrokerConfig, "listener.security.protocol.map">;
   /** Advertised endpoints of this node's controller listeners. */
   readonly endpoints: readonly Endpoint[];
   readonly channel: ControllerChannel;
@@ -68,11 +71,14 @@ export class ControllerRegistration implements MetadataPublisher {
   }
 
   async #register(): Promise<boolean> {
-    const { nodeId, incarnationId, endpoints, channel, env } = this.#host;
+    const { nodeId, incarnationId, config, endpoints, channel, env } = this.#host;
     const request = Apis.ControllerRegistration.request.defaults({
       controllerId: nodeId,
       incarnationId,
-      listeners: endpoints.map(({ name, host, port }) => ({ name, host, port, securityProtocol: 0 })),
+      listeners: endpoints.map(({ name, host, port }) => ({
+        ...{ name, host, port },
+        securityProtocol: protocolCode(config, name),
+      })),
       features: registeredFeatures(),
     });
     const { errorCode, errorMessage } = await channel.call("ControllerRegistration", request);

@@ -33,8 +33,8 @@ export interface SocketServerOptions<Row extends ApiShape> {
   readonly listenerLimit: (listener: string, setting: ListenerLimit) => number;
   /** Name of the listener between brokers, to which limits on all connections do not apply if there are other listeners. */
   readonly protectedListener: string | undefined;
-  /** Security of a listener; undefined: it has none. */
-  readonly securityOf: (listener: string) => ListenerSecurity | undefined;
+  /** Security of a listener. */
+  readonly securityOf: (listener: string) => ListenerSecurity;
   /** Called when the connection of a peer has ended. */
   readonly disconnected: (peer: Peer) => void;
 }
@@ -103,7 +103,7 @@ export class SocketServer<Row extends ApiShape> {
       network: env.network,
       logger: env.logger,
       backlog,
-      tlsOf: name => this.#options.securityOf(name)?.tls?.options,
+      tlsOf: name => this.#options.securityOf(name).tls?.options,
       accept: (name, connection) => {
         const { metrics } = this.#options;
         const client = new ClientConnection(this.#host, connection, name, this.#options.securityOf(name));

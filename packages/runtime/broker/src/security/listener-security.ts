@@ -61,6 +61,8 @@ function mechanismsOf(given: ReadonlyMap<string, string>, listener: string): rea
 
 /** Security of a listener. */
 export interface ListenerSecurity {
+  /** Security protocol, as in "SASL_SSL". */
+  readonly protocol: string;
   readonly tls: TlsListener | undefined;
   readonly sasl: SaslListener | undefined;
 }
@@ -73,6 +75,7 @@ export function listenerSecurity(
   const found = new Map<string, ListenerSecurity>();
   for (const { name, protocol = "PLAINTEXT" } of listeners) {
     found.set(name, {
+      protocol,
       tls: protocol.endsWith("SSL") ? tlsListener(host.given, name) : undefined,
       sasl: protocol.startsWith("SASL_") ? saslListener(host, name) : undefined,
     });

@@ -40,7 +40,7 @@ export class BrokerPool {
     const { clientId, software, requestTimeoutMs, maxInFlight, setupTimeoutMs } = settings;
     this.#options = {
       ...{ clientId, software, requestTimeoutMs, maxInFlight, setupTimeoutMs },
-      ...{ security: settings.security, observer: settings.observer },
+      ...{ security: () => settings.security, observer: settings.observer },
       maxSetupTimeoutMs: settings.setupTimeoutMaxMs,
       reconnectBackoffMs: settings.reconnectBackoffMs,
       maxReconnectBackoffMs: settings.reconnectBackoffMaxMs,

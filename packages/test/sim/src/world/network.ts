@@ -80,7 +80,12 @@ export class SimNetwork {
   /** Network of one life of a node. Nodes are reached by name; local names mean the node itself. */
   attach(life: Life): Network {
     return {
-      listen: (host, port, accept) => this.#listen(life, host, port, accept),
+      listen: (host, port, accept, { tls } = {}) =>
+        tls === undefined
+          ? this.#listen(life, host, port, accept)
+          : Promise.reject(
+              new NetworkError("ENOTSUP", `the simulation does not encrypt the listener at ${host}:${port}`),
+            ),
       connect: (host, port, { timeoutMs, tls }, open) =>
         tls === undefined
           ? this.#connect(life, { host, port, timeoutMs }, open)

@@ -1,5 +1,5 @@
 import { type BrokerId, ConfigError, ignored, parseConfig } from "@samsa/base";
-import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
+import { RESOURCE_TYPE } from "@samsa/metadata";
 import {
   type AlterConfigsResponse,
   type ErrorName,
@@ -96,19 +96,7 @@ function brokerOutcome(parts: Needs, resource: Resource, legacy: boolean): Outco
   }
   const fault = brokerConfigsFault(name, values, parts.dirs.paths);
   if (fault !== undefined) return refused(fault.error, fault.message);
-  const unsafe = name === "" ? undefined : securityFault(parts, resource, legacy);
-  if (unsafe !== undefined) return refused("INVALID_REQUEST", unsafe);
   return togetherFault(parts, name, values, changes);
-}
-
-/** Says why the settings of listeners about security could not be used after the changes; undefined: they could. */
-function securityFault({ security, topics, nodeId: id }: Needs, { changes }: Resource, legacy: boolean) {
-  const values = new Map(legacy ? [] : configsOf(topics.image, RESOURCE_TYPE.broker, String(id)));
-  for (const { name, operation, value } of changes) {
-    if (operation === "DELETE") values.delete(name);
-    else values.set(name, value ?? "");
-  }
-  return security.fault(values);
 }
 
 /** Checks that the broker's new settings fit each other and the running broker (`KafkaConfig`, reconfigurables). */
@@ -128,11 +116,13 @@ function togetherFault(
   }
   const threads = threadsFault(now, lookup);
   if (threads !== undefined) return refused("INVALID_REQUEST", threads);
-  if (name === "" || !changes.some(({ name: changed }) => LISTENERS.includes(changed))) return undefined;
-  const then = parseConfig(brokerConfigs, lookup);
+  if (name === "") return undefined;
   const { hostName } = parts.env.network;
-  const listeners = listenersFault(listenerSettings(parts.config, hostName), listenerSettings(then, hostName));
-  return listeners === undefined ? undefined : refused("INVALID_REQUEST", listeners);
+  const then = listenerSettings(parseConfig(brokerConfigs, lookup), hostName);
+  const isMoved = changes.some(({ name: changed }) => LISTENERS.includes(changed));
+  const listeners = isMoved ? listenersFault(listenerSettings(parts.config, hostName), then) : undefined;
+  const found = listeners ?? parts.security.fault(values, then);
+  return found === undefined ? undefined : refused("INVALID_REQUEST", found);
 }
 
 function applyChange(values: Map<string, string>, change: Change): Outcome | undefined {

@@ -1,0 +1,118 @@
+import { ConfigError, type Env, invariant, TlsError, type TlsServerOptions } from "@samsa/base";
+import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
+import type { Introduction, Security } from "@samsa/wire";
+import type { BrokerConfig } from "../config/configs.ts";
+import { type ListenerSettings, planListeners, protocolOf } from "../config/listeners.ts";
+import { complaints } from "./complaints.ts";
+import { type ListenerSecurity, listenerSecurity } from "./listener-security.ts";
+import { peerSecurities } from "./peer-security.ts";
+
+interface Host {
+  readonly env: Pick<Env, "clock" | "crypto" | "logger" | "network" | "random">;
+  readonly config: BrokerConfig;
+  /** The settings as the user wrote them. */
+  readonly given: ReadonlyMap<string, string>;
+  readonly software: Introduction["software"];
+  readonly image: () => MetadataImage;
+}
+
+/** Replaces the certificates of an open listener for later connections; does nothing for others. Throws `TlsError`. */
+type Secure = (listener: string, options: TlsServerOptions) => void;
+
+interface Found {
+  readonly listeners: ReadonlyMap<string, ListenerSecurity>;
+  readonly brokers: Security;
+  readonly controllers: Security | undefined;
+}
+
+const SECRET_BYTES = 32;
+
+/**
+ * Security of a node's listeners and of its connections to other nodes. Settings may change it at run time, for later
+ * connections and authentications (`DynamicBrokerConfig`, `ListenerReconfigurable`).
+ */
+export class NodeSecurity {
+  readonly #host: Host;
+  readonly #secret: Uint8Array;
+  readonly #listeners: Map<string, ListenerSecurity>;
+  #peers: Pick<Found, "brokers" | "controllers">;
+  /** Ways in which this node introduces itself to brokers and to controllers. */
+  readonly introductions: { readonly brokers: Introduction; readonly controllers: Introduction };
+
+  /** Throws `ConfigError`. */
+  constructor(host: Host, settings: ListenerSettings) {
+    this.#host = host;
+    this.#secret = host.env.random.bytes(SECRET_BYTES);
+    const found = this.#with(new Map(), settings);
+    this.#listeners = new Map(found.listeners);
+    this.#peers = found;
+    const failed = complaints(host.env);
+    const { software } = host;
+    this.introductions = {
+      brokers: { software, failed, security: () => this.#peers.brokers },
+      controllers: { software, failed, security: () => this.#peers.controllers },
+    };
+  }
+
+  /** Security of a listener of this node. A listener without one must not be opened. */
+  of(listener: string): ListenerSecurity {
+    const found = this.#listeners.get(listener);
+    invariant(found !== undefined, "the security of a listener is known before it is opened");
+    return found;
+  }
+
+  /** Says why the settings in `values`, by which the listeners are `settings`, cannot be used; undefined: they can. */
+  fault(values: ReadonlyMap<string, string>, settings: ListenerSettings): string | undefined {
+    try {
+      const { listeners } = this.#with(values, settings);
+      for (const [name, { tls }] of listeners) {
+        const fault = this.#changeFault(name, listeners);
+        if (fault !== undefined) return fault;
+        if (tls !== undefined) this.#host.env.network.checkTls?.(tls.options);
+      }
+      return undefined;
+    } catch (error) {
+      if (error instanceof ConfigError || error instanceof TlsError) return error.message;
+      throw error;
+    }
+  }
+
+  /** Says why an open listener cannot change so. */
+  #changeFault(name: string, found: Found["listeners"]): string | undefined {
+    const [now, then] = [this.#listeners.get(name), found.get(name)];
+    if (now === undefined || then === undefined) return undefined;
+    if (now.protocol !== then.protocol) return `Security protocol cannot be updated for existing listener ${name}`;
+    if (now.tls?.options.clientAuth === then.tls?.options.clientAuth) return undefined;
+    const what = "ssl.client.auth cannot be updated dynamically for existing listener";
+    return `${what} ${name}, restart broker or create a new listener for update`;
+  }
+
+  /**
+   * Takes over the settings of the metadata, by which the listeners are `settings`, and reads all files again, as Kafka
+   * does. Throws `ConfigError` if they cannot be used, or the error of `secure`; what is not yet changed stays as it was.
+   */
+  follow(image: MetadataImage, settings: ListenerSettings, secure: Secure): void {
+    const values = configsOf(image, RESOURCE_TYPE.broker, String(this.#host.config["node.id"]));
+    const { listeners, brokers, controllers } = this.#with(values, settings);
+    this.#peers = { brokers, controllers };
+    for (const name of this.#listeners.keys()) if (!listeners.has(name)) this.#listeners.delete(name);
+    for (const [name, found] of listeners) {
+      const fault = this.#changeFault(name, listeners);
+      if (fault !== undefined) throw ConfigError.worded("listeners", fault);
+      if (found.tls !== undefined) secure(name, found.tls.options);
+      this.#listeners.set(name, found);
+    }
+  }
+
+  #with(values: ReadonlyMap<string, string>, settings: ListenerSettings): Found {
+    const { env, config, image } = this.#host;
+    const given = new Map([...this.#host.given, ...values]);
+    const { broker, controller } = planListeners(settings);
+    const named = [...broker.listen, ...controller.listen].map(({ name }) => ({
+      name,
+      protocol: protocolOf(settings, name),
+    }));
+    const listeners = listenerSecurity({ env, config, given, image, secret: this.#secret }, named);
+    return { listeners, ...peerSecurities(given, settings) };
+  }
+}
