@@ -21,7 +21,7 @@ import { versionConstants } from "./version.ts";
 const root = join(import.meta.dirname, "..");
 
 /** Native or loaded by name at run time: these stay in node_modules. */
-const EXTERNAL = ["@node-rs/crc32", "snappy", "lz4-napi", "re2js", "fzstd", "jks-js"];
+const EXTERNAL = ["@node-rs/crc32", "snappy", "lz4-napi", "re2js", "fzstd", "jks-js", "jose"];
 
 const DAY_MS = 86_400_000;
 /** Bundles older than this go; a broker that was started from one has run for longer than anyone develops it. */

@@ -372,6 +372,23 @@ export interface Crypto {
     salt: Uint8Array,
     iterations: number,
   ) => Promise<Uint8Array>;
+  /** Keys of an issuer of tokens, from the JSON of a key set (RFC 7517). Throws `MalformedError`. */
+  readonly tokenKeys: (json: string) => TokenKeys;
+}
+
+/** Payload of a token whose signature is right, or why there is none. */
+export type VerifiedToken =
+  | { readonly payload: Uint8Array }
+  | {
+      readonly fault: string;
+      /** The key that the token names and that is not in the set; "" if it names none. */
+      readonly missingKey?: string;
+    };
+
+/** Public keys that verify JSON Web Tokens. */
+export interface TokenKeys {
+  /** Verifies the signature of a token (RFC 7515), which must be one by a private key. Does not look at the claims. */
+  verify(token: string): Promise<VerifiedToken>;
 }
 
 /** Request of `Http`. */

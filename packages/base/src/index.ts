@@ -93,6 +93,8 @@ export {
   type TlsOptions,
   type TlsProtocol,
   type TlsSource,
+  type TokenKeys,
+  type VerifiedToken,
 } from "./env.ts";
 export { type BackoffOptions, ExponentialBackoff } from "./exponential-backoff.ts";
 export { guard, guardEach, type Report } from "./guard.ts";

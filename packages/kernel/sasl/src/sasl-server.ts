@@ -2,12 +2,30 @@
 export interface Identity {
   /** Name of the user. */
   readonly user: string;
+  /** Time at which its credentials expire, in ms since the epoch; undefined: never. */
+  readonly expiresAt?: number;
 }
+
+/** Outcome of the verification of a token. */
+export type Verification =
+  | Identity
+  | {
+      /** Status for the client (RFC 7628), as in invalid_token. */
+      readonly refused: string;
+      /** Reason for the log of the broker. */
+      readonly reason: string;
+    };
 
 /** Effect that a `SaslServer` asks for. */
 export type SaslServerStep =
   /** Send the bytes to the client, then call `received` with its answer. */
   | { readonly type: "challenge"; readonly bytes: Uint8Array }
+  /** Verify a token, then carry out the step that `verified` returns for the outcome. It throws `SaslRefusal`. */
+  | {
+      readonly type: "verify";
+      readonly token: string;
+      readonly verified: (outcome: Verification) => SaslServerStep;
+    }
   /** Send the bytes to the client, which is authenticated. */
   | { readonly type: "done"; readonly bytes: Uint8Array; readonly identity: Identity };
 

@@ -176,7 +176,8 @@ export class Node {
   }
 
   async #start(): Promise<void> {
-    const { quorum, loader } = this.shared;
+    const { quorum, loader, security } = this.shared;
+    await security.load();
     if (this.#acls !== undefined) loader.install([this.#acls]);
     // Before those of the roles, which open listeners.
     loader.install([{ name: "security", publish: (changes, image) => this.#updateSecurity(changes, image) }]);
@@ -500,6 +501,7 @@ export class Node {
     await this.handOver();
     for (const channel of this.#channels) channel.close();
     await this.#controller?.close();
+    this.shared.security.close();
     await this.#policies?.close();
     // The quorum elects another leader without delay: nobody decides until then.
     await quorum.close();

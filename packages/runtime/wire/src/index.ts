@@ -13,6 +13,7 @@ export { type FrameReceiver } from "./frame-channel.ts";
 export { NodeApiVersions } from "./node-api-versions.ts";
 export { RawConnection, type RawOptions } from "./raw-connection.ts";
 export type { RequestObserver, SentRequest } from "./request-observer.ts";
+export { BEARER_SETTINGS, bearerCredentials, fileText, flagOf } from "./sasl/bearer-settings.ts";
 export { BearerTokens, type TokenSource } from "./sasl/bearer-tokens.ts";
 export { type ClientCredentials, clientCredentials } from "./sasl/client-credentials.ts";
 export { type SaslCredentials, type Security } from "./sasl/credentials.ts";

@@ -1,1 +1,2 @@
 export { Authority, type Credentials } from "./authority.ts";
+export { TokenIssuer, type TokenAlgorithm, type TokenParts } from "./token-issuer.ts";

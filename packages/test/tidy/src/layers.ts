@@ -121,7 +121,7 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/node",
     imports: ["@samsa/base", "@samsa/records"],
     node: true,
-    libraries: ["@node-rs/crc32", "snappy", "lz4-napi", "re2js", "fzstd", "jks-js"],
+    libraries: ["@node-rs/crc32", "snappy", "lz4-napi", "re2js", "fzstd", "jks-js", "jose"],
   },
   {
     folder: "app/client",

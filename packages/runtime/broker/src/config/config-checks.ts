@@ -1,7 +1,7 @@
 import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfigValue } from "@samsa/base";
 import { brokerConfigs } from "./configs.ts";
 import { parseOverrides } from "./connection-overrides.ts";
-import { tlsConfigs } from "./security-configs.ts";
+import { bearerConfigs, tlsConfigs } from "./security-configs.ts";
 import { LISTENER_LIMITS } from "./server-configs.ts";
 import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
@@ -25,14 +25,25 @@ export function baseName(name: string): string | undefined {
 const SECURITY_OF_LISTENER: readonly string[] = [
   ...Object.keys(tlsConfigs),
   ...["sasl.enabled.mechanisms", "sasl.server.max.receive.size", "connections.max.reauth.ms"],
+  ...Object.keys(bearerConfigs),
 ];
 /** Settings that a mechanism of a listener may have for itself, by its name in small letters. */
-const OF_MECHANISM = /^(?:plain|scram-sha-256|scram-sha-512)\.(sasl\.jaas\.config|connections\.max\.reauth\.ms)$/;
+const SECURITY_OF_MECHANISM: readonly string[] = [
+  ...["sasl.jaas.config", "connections.max.reauth.ms"],
+  ...Object.keys(bearerConfigs),
+];
+const MECHANISM = /^(?:plain|scram-sha-256|scram-sha-512|oauthbearer)\.(.*)$/s;
+
+/** Name of a setting of a mechanism without the mechanism; undefined if it is none. */
+function nameOfMechanism(base: string): string | undefined {
+  const name = MECHANISM.exec(base)?.[1];
+  return SECURITY_OF_MECHANISM.find(known => known === name);
+}
 
 /** Name of a setting without the prefix of a listener, and of a mechanism. */
 function generalName(name: string): string {
   const base = baseName(name) ?? name;
-  return OF_MECHANISM.exec(base)?.[1] ?? base;
+  return nameOfMechanism(base) ?? base;
 }
 
 /** Declaration of a broker setting, with or without the prefix of a listener and of a mechanism. */
@@ -44,7 +55,7 @@ export function listenerSpec(name: string): AnyConfigSpec | undefined {
 export function isListenerSetting(name: string): boolean {
   const base = baseName(name);
   if (base === undefined) return false;
-  return isListenerLimit(name) || SECURITY_OF_LISTENER.includes(base) || OF_MECHANISM.test(base);
+  return isListenerLimit(name) || SECURITY_OF_LISTENER.includes(base) || nameOfMechanism(base) !== undefined;
 }
 
 /** True if a setting limits the connections of one listener. */

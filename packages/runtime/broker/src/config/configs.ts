@@ -3,7 +3,7 @@ import { consumerGroupConfigs } from "./consumer-group-configs.ts";
 import { parseOverrides } from "./connection-overrides.ts";
 import { quorumConfigs } from "./quorum-configs.ts";
 import { replicaConfigs } from "./replica-configs.ts";
-import { securityConfigs, tlsConfigs } from "./security-configs.ts";
+import { bearerConfigs, securityConfigs, tlsConfigs } from "./security-configs.ts";
 import { serverConfigs } from "./server-configs.ts";
 import { shareConfigs } from "./share-configs.ts";
 import { COMPRESSION, GZIP_LEVEL, LONG_MAX, LZ4_LEVEL, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
@@ -98,6 +98,7 @@ export const brokerConfigs = configSpecs({
   ...replicaConfigs,
   ...securityConfigs,
   ...tlsConfigs,
+  ...bearerConfigs,
   ...serverConfigs,
   ...shareConfigs,
   ...quorumConfigs,

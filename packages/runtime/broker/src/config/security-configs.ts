@@ -52,8 +52,8 @@ export const securityConfigs = configSpecs({
     update: "per-broker",
     default: "GSSAPI",
     doc:
-      "SASL mechanisms of a listener: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. GSSAPI, the default of Kafka, is not " +
-      "available. May be set for a listener, as in listener.name.external.sasl.enabled.mechanisms.",
+      "SASL mechanisms of a listener: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER. GSSAPI, the default of " +
+      "Kafka, is not available. May be set for a listener, as in listener.name.external.sasl.enabled.mechanisms.",
   },
   "sasl.jaas.config": {
     type: "password",
@@ -67,15 +67,15 @@ export const securityConfigs = configSpecs({
   "sasl.mechanism.controller.protocol": {
     type: "string",
     default: "GSSAPI",
-    doc: "SASL mechanism of connections to controllers: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+    doc: "SASL mechanism of connections to controllers: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.",
   },
   "sasl.mechanism.inter.broker.protocol": {
     type: "string",
     update: "per-broker",
     default: "GSSAPI",
     doc:
-      "SASL mechanism of connections between brokers: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. The name and password are " +
-      "those of the sasl.jaas.config of this mechanism of the listener.",
+      "SASL mechanism of connections between brokers: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER. The name and " +
+      "password are those of the sasl.jaas.config of this mechanism of the listener.",
   },
   "sasl.server.max.receive.size": {
     type: "int",
@@ -187,5 +187,111 @@ export const tlsConfigs = configSpecs({
     update: "per-broker",
     default: "JKS",
     doc: "PEM, PKCS12 or JKS.",
+  },
+});
+
+const BEARER = "org.apache.kafka.common.security.oauthbearer";
+const PREFIX = "listener.name.external.oauthbearer.";
+
+const classFault =
+  (available: string) =>
+  (value: string | null): string | undefined =>
+    value === null || value === available || value === available.replace(BEARER, `${BEARER}.secured`)
+      ? undefined
+      : `the one class that is available is ${available}`;
+
+/**
+ * Settings of OAUTHBEARER (KIP-768, KIP-1258; `SaslConfigs`). Each may be set for a listener, as in
+ * listener.name.external.oauthbearer.sasl.oauthbearer.jwks.endpoint.url.
+ */
+export const bearerConfigs = configSpecs({
+  "sasl.login.callback.handler.class": {
+    type: "string",
+    default: null,
+    check: classFault(`${BEARER}.OAuthBearerLoginCallbackHandler`),
+    doc: "Class that gets the tokens of connections to other nodes; it is built in.",
+  },
+  "sasl.login.read.timeout.ms": {
+    type: "int",
+    default: null,
+    doc: "Longest time of a request to the endpoint for tokens, in ms; default: 10 s.",
+  },
+  "sasl.oauthbearer.allow.unverified.audience": {
+    type: "boolean",
+    default: "false",
+    doc: "Accepts tokens for whomever they are, if sasl.oauthbearer.expected.audience is not set.",
+  },
+  "sasl.oauthbearer.allow.unverified.issuer": {
+    type: "boolean",
+    default: "false",
+    doc: "Accepts tokens of any issuer, if sasl.oauthbearer.expected.issuer is not set.",
+  },
+  "sasl.oauthbearer.client.credentials.client.id": {
+    type: "string",
+    default: null,
+    doc: "Name of this node at the endpoint for tokens.",
+  },
+  "sasl.oauthbearer.client.credentials.client.secret": {
+    type: "password",
+    default: null,
+    doc: "Secret of this node at the endpoint for tokens.",
+  },
+  "sasl.oauthbearer.clock.skew.seconds": {
+    type: "int",
+    default: "30",
+    doc: "Greatest difference between the clocks of the issuer of tokens and of the broker, in s.",
+  },
+  "sasl.oauthbearer.expected.audience": {
+    type: "list",
+    default: "",
+    doc: "Names of which a token has one as its audience (aud).",
+  },
+  "sasl.oauthbearer.expected.issuer": { type: "string", default: null, doc: "Issuer of the tokens (iss)." },
+  "sasl.oauthbearer.jwks.endpoint.refresh.ms": {
+    type: "long",
+    default: "3600000",
+    min: 1,
+    doc: "Time after which the keys of the issuer are fetched again, in ms.",
+  },
+  "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms": {
+    type: "long",
+    default: "10000",
+    min: 1,
+    doc: "Time for which the keys of the issuer are asked for again after a failure, in ms.",
+  },
+  "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms": {
+    type: "long",
+    default: "100",
+    min: 1,
+    doc: "First pause after a failure to fetch the keys of the issuer, in ms; it doubles each time.",
+  },
+  "sasl.oauthbearer.jwks.endpoint.url": {
+    type: "string",
+    default: null,
+    doc: `Address of the public keys of the issuer (JWKS), with https, http or file, as in ${PREFIX}sasl.oauthbearer.jwks.endpoint.url.`,
+  },
+  "sasl.oauthbearer.scope": { type: "string", default: null, doc: "Scope of the tokens of this node." },
+  "sasl.oauthbearer.scope.claim.name": {
+    type: "string",
+    default: "scope",
+    nonEmpty: true,
+    doc: "Name of the claim with the scopes of a token.",
+  },
+  "sasl.oauthbearer.sub.claim.name": {
+    type: "string",
+    default: "sub",
+    nonEmpty: true,
+    doc: "Name of the claim with the name of the user.",
+  },
+  "sasl.oauthbearer.token.endpoint.url": {
+    type: "string",
+    default: null,
+    doc: "Address from which this node gets tokens for its connections to other nodes, with https, http or file.",
+  },
+  "sasl.server.callback.handler.class": {
+    type: "string",
+    default: null,
+    check: classFault(`${BEARER}.OAuthBearerValidatorCallbackHandler`),
+    doc: "Class that verifies the tokens of clients; it is built in. Tokens without a signature are not accepted.",
   },
 });

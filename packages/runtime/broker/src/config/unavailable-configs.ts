@@ -98,18 +98,14 @@ sasl.kerberos.principal.to.local.rules | list | DEFAULT | | per-broker
 sasl.kerberos.service.name | string | null | | per-broker
 sasl.kerberos.ticket.renew.jitter | double | 0.05 | | per-broker
 sasl.kerberos.ticket.renew.window.factor | double | 0.8 | | per-broker
-sasl.login.callback.handler.class | class | null
 sasl.login.class | class | null
 sasl.login.connect.timeout.ms | int | null
-sasl.login.read.timeout.ms | int | null
 sasl.login.refresh.buffer.seconds | short | 300 | | per-broker
 sasl.login.refresh.min.period.seconds | short | 60 | | per-broker
 sasl.login.refresh.window.factor | double | 0.8 | | per-broker
 sasl.login.refresh.window.jitter | double | 0.05 | | per-broker
 sasl.login.retry.backoff.max.ms | long | 10000
 sasl.login.retry.backoff.ms | long | 100
-sasl.oauthbearer.allow.unverified.audience | boolean | false
-sasl.oauthbearer.allow.unverified.issuer | boolean | false
 sasl.oauthbearer.assertion.algorithm | string | RS256 | ~ES256/RS256
 sasl.oauthbearer.assertion.claim.aud | string | null
 sasl.oauthbearer.assertion.claim.exp.seconds | int | 300 | 0..86400
@@ -121,22 +117,8 @@ sasl.oauthbearer.assertion.file | string | null
 sasl.oauthbearer.assertion.private.key.file | string | null
 sasl.oauthbearer.assertion.private.key.passphrase | password | null
 sasl.oauthbearer.assertion.template.file | string | null
-sasl.oauthbearer.client.credentials.client.id | string | null
-sasl.oauthbearer.client.credentials.client.secret | password | null
-sasl.oauthbearer.clock.skew.seconds | int | 30
-sasl.oauthbearer.expected.audience | list | ""
-sasl.oauthbearer.expected.issuer | string | null
-sasl.oauthbearer.jwks.endpoint.refresh.ms | long | 3600000
-sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms | long | 10000
-sasl.oauthbearer.jwks.endpoint.retry.backoff.ms | long | 100
-sasl.oauthbearer.jwks.endpoint.url | string | null
 sasl.oauthbearer.jwt.retriever.class | class | org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever
 sasl.oauthbearer.jwt.validator.class | class | org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator
-sasl.oauthbearer.scope | string | null
-sasl.oauthbearer.scope.claim.name | string | scope
-sasl.oauthbearer.sub.claim.name | string | sub
-sasl.oauthbearer.token.endpoint.url | string | null
-sasl.server.callback.handler.class | class | null
 security.providers | string | null
 share.coordinator.append.linger.ms | int | -1 | -1..
 share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
@@ -192,6 +174,7 @@ const STREAMS = "streams: there are no streams groups";
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^(?:group\.)?streams\./, STREAMS],
   [/^remote\.|^(?:log\.)?local\.retention|^log\.remote\.|tiered/, TIERING],
+  [/^sasl\.oauthbearer\.jwt\./, "Java-only: it names a class; Kafka's own is built in"],
   [/^(?:sasl|ssl|delegation\.token)\.|^(?:authorizer|principal\.builder)\.|^security\.providers$/, SECURITY],
   [/^connections\.max\.reauth|^connection\.failed\.authentication|^early\.start/, SECURITY],
   [/purgatory/, "Java-only: requests that wait are removed as soon as they are over, so nothing is purged"],

@@ -1,4 +1,4 @@
-import { ByteReader, type Clock, MalformedError } from "@samsa/base";
+import { ByteReader, type Clock, invariant, MalformedError } from "@samsa/base";
 import {
   ApiKey,
   apiOf,
@@ -51,6 +51,8 @@ const EMPTY = new Uint8Array(0);
 /** Shortest time between two authentications of a connection, in ms (`KafkaChannel`). */
 const AGAIN_MS = 1000;
 
+type Verify = Extract<SaslServerStep, { type: "verify" }>;
+
 class OutOfTurn extends Error {}
 
 /**
@@ -88,11 +90,11 @@ export class Authentication {
     return this.#host.clock.monotonic() - authenticatedAt >= AGAIN_MS;
   }
 
-  /** Handles a frame that it wants. */
-  handle(frame: Uint8Array): AuthenticationOutcome {
+  /** Handles a frame that it wants. Wait for the outcome before the next frame. */
+  handle(frame: Uint8Array): AuthenticationOutcome | Promise<AuthenticationOutcome> {
     if (this.#state === "done") this.#state = "handshake";
     try {
-      if (this.#state === "raw tokens") return this.#answer(this.#received(frame), undefined);
+      if (this.#state === "raw tokens") return this.#take(frame, undefined);
       const reader = new ByteReader(frame);
       const head = readHead(reader, requestHeaderVersion);
       return this.#state === "tokens" ? this.#token(head, reader) : this.#request(head, reader);
@@ -149,7 +151,7 @@ export class Authentication {
     return { type: "reply", chunks: answer(0) };
   }
 
-  #token(head: RequestHead, reader: ByteReader): AuthenticationOutcome {
+  #token(head: RequestHead, reader: ByteReader): AuthenticationOutcome | Promise<AuthenticationOutcome> {
     const { key, version } = head;
     if (key !== SaslAuthenticate.key) {
       const name = apiOf(key)?.name ?? String(key);
@@ -158,24 +160,42 @@ export class Authentication {
     if (version < SaslAuthenticate.first || version > SaslAuthenticate.lastStable) {
       throw new OutOfTurn(`Version ${version} is not supported for apiKey SASL_AUTHENTICATE`);
     }
-    const { authBytes } = SaslAuthenticate.request.decode(reader, version);
-    try {
-      return this.#answer(this.#received(authBytes), head);
-    } catch (error) {
-      if (!(error instanceof SaslRefusal)) throw error;
-      return this.#refused(head, error);
-    }
+    return this.#take(SaslAuthenticate.request.decode(reader, version).authBytes, head);
   }
 
-  #received(bytes: Uint8Array): SaslServerStep {
+  /**
+   * Takes a message of the client. `head` is that of a SaslAuthenticate request; undefined: messages are frames of their
+   * own.
+   */
+  #take(bytes: Uint8Array, head: RequestHead | undefined): AuthenticationOutcome | Promise<AuthenticationOutcome> {
     const server = this.#server;
     if (server === undefined) throw new OutOfTurn("a token without a handshake");
     // The memory of the frame is reused.
-    return server.received(bytes.slice());
+    const received = this.#carriedOut(() => server.received(bytes.slice()), head);
+    if (!("verified" in received)) return received;
+    const { token, verified } = received;
+    const { sasl } = this.#host;
+    return sasl.verify(token).then(outcome => {
+      const then = this.#carriedOut(() => verified(outcome), head);
+      invariant(!("verified" in then), "a token is verified once");
+      return then;
+    });
   }
 
-  /** Carries out a step. `head` is that of a SaslAuthenticate request; undefined: tokens are frames of their own. */
-  #answer(step: SaslServerStep, head: RequestHead | undefined): AuthenticationOutcome {
+  /** Carries out a step, unless it waits for the verification of a token. */
+  #carriedOut(next: () => SaslServerStep, head: RequestHead | undefined): AuthenticationOutcome | Verify {
+    try {
+      const step = next();
+      return step.type === "verify" ? step : this.#answer(step, head);
+    } catch (error) {
+      if (!(error instanceof SaslRefusal)) throw error;
+      return head === undefined
+        ? { type: "refuse", chunks: undefined, reason: error.message }
+        : this.#refused(head, error);
+    }
+  }
+
+  #answer(step: Exclude<SaslServerStep, Verify>, head: RequestHead | undefined): AuthenticationOutcome {
     let sessionLifetimeMs = 0;
     if (step.type === "done") {
       const changed = this.#changed(step.identity);
@@ -200,12 +220,13 @@ export class Authentication {
   #begin(identity: Identity): number {
     const { clock, sasl } = this.#host;
     const maxMs = sasl.maxReauthMs(this.#mechanism);
-    const lifetimeMs = maxMs > 0 ? maxMs : Infinity;
+    const restMs = identity.expiresAt === undefined ? Infinity : Math.floor(identity.expiresAt - clock.now());
+    const lifetimeMs = Math.max(0, Math.min(maxMs > 0 ? maxMs : Infinity, restMs));
     const authenticatedAt = clock.monotonic();
     this.#session = { mechanism: this.#mechanism, identity, authenticatedAt, expiresAt: authenticatedAt + lifetimeMs };
     this.#server = undefined;
     this.#state = "done";
-    return lifetimeMs === Infinity ? 0 : lifetimeMs;
+    return lifetimeMs === Infinity ? 0 : Math.min(lifetimeMs, Number.MAX_SAFE_INTEGER);
   }
 
   #refused(head: RequestHead, { message, told }: SaslRefusal): AuthenticationOutcome {
@@ -223,7 +244,6 @@ export class Authentication {
   }
 
   #failure(error: unknown): AuthenticationOutcome {
-    if (error instanceof SaslRefusal) return { type: "refuse", chunks: undefined, reason: error.message };
     const isInput = [OutOfTurn, MalformedError, UnsupportedVersionError].some(kind => error instanceof kind);
     if (!isInput) throw error;
     return { type: "close", reason: (error as Error).message };

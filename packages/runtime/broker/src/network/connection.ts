@@ -360,6 +360,22 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     const slot = new Slot(this.#host.budget, frame.length, ApiKey.SaslAuthenticate);
     this.#slots.push(slot);
     const outcome = authentication.handle(frame);
+    if (!(outcome instanceof Promise)) return this.#authenticated(authentication, { frame, slot }, outcome);
+    outcome
+      .then(later => {
+        if (!this.#closed) this.#authenticated(authentication, { frame, slot }, later);
+      })
+      .catch((error: unknown) => {
+        this.#host.env.logger.error("a client could not be authenticated", { ...this.#who(), error });
+        this.#connection.destroy();
+      });
+  }
+
+  #authenticated(
+    authentication: Authentication,
+    { frame, slot }: { readonly frame: Uint8Array; readonly slot: Slot },
+    outcome: AuthenticationOutcome,
+  ): void {
     if (outcome.type === "pass") {
       this.#slots.pop();
       return this.#request(frame);

@@ -1,8 +1,18 @@
 import { ConfigError, type Env, splitList, toBase64Url } from "@samsa/base";
 import { type MetadataImage, scramKey } from "@samsa/metadata";
-import { PlainServer, type SaslServer, SCRAM_MECHANISMS, type ScramMechanism, ScramServer } from "@samsa/sasl";
+import {
+  OAuthBearerServer,
+  PlainServer,
+  type SaslServer,
+  SCRAM_MECHANISMS,
+  type ScramMechanism,
+  ScramServer,
+  type Verification,
+} from "@samsa/sasl";
 import type { BrokerConfig } from "../config/configs.ts";
 import { listenerSetting } from "../config/listeners.ts";
+import { type BearerListener, bearerListener, verifyToken } from "./bearer-listener.ts";
+import type { IssuerKeys, IssuerKeysOptions } from "./issuer-keys.ts";
 import { isMechanism, jaasSetting, MECHANISMS } from "./jaas-setting.ts";
 import { type TlsListener, tlsListener } from "./tls-listener.ts";
 
@@ -15,19 +25,25 @@ export interface SaslListener {
   readonly failureDelayMs: number;
   /** Begins the authentication of a client by one of the mechanisms. */
   serverOf(mechanism: string): SaslServer;
+  /** Undefined on a listener without OAUTHBEARER. */
+  readonly bearer: BearerListener | undefined;
+  /** Verifies a token of OAUTHBEARER. */
+  verify(token: string): Promise<Verification>;
   /** `connections.max.reauth.ms` of a mechanism; sessions do not end unless it is positive. */
   maxReauthMs(mechanism: string): number;
 }
 
 /** Means of the security of listeners. */
 export interface SecurityHost {
-  readonly env: Pick<Env, "crypto" | "random">;
+  readonly env: Pick<Env, "clock" | "crypto" | "random">;
   readonly config: BrokerConfig;
   /** Secret of this process, from which SCRAM makes the salts of unknown users. */
   readonly secret: Uint8Array;
   /** The settings as the user wrote them. */
   readonly given: ReadonlyMap<string, string>;
   readonly image: () => MetadataImage;
+  /** Keys of an issuer of tokens. */
+  readonly keysOf: (issuer: IssuerKeysOptions) => Pick<IssuerKeys, "verify">;
 }
 
 /** Prefix of an option of `PlainLoginModule` that names a user. */
@@ -84,10 +100,11 @@ export function listenerSecurity(
 }
 
 /** Reads the SASL settings of a listener. Throws `ConfigError`. */
-function saslListener({ env, config, secret, given, image }: SecurityHost, listener: string): SaslListener {
+function saslListener({ env, config, secret, given, image, keysOf }: SecurityHost, listener: string): SaslListener {
   const { crypto, random } = env;
   const mechanisms = mechanismsOf(given, listener);
   const users = mechanisms.includes("PLAIN") ? plainUsers(given, listener) : new Map<string, string>();
+  const bearer = mechanisms.includes("OAUTHBEARER") ? bearerListener(given, listener) : undefined;
   const digest = (bytes: Uint8Array): Uint8Array => crypto.hash("SHA-256", bytes);
   const scram = ({ hash, code }: ScramMechanism): SaslServer =>
     new ScramServer({
@@ -103,7 +120,13 @@ function saslListener({ env, config, secret, given, image }: SecurityHost, liste
       listenerSetting(given, listener, "sasl.server.max.receive.size") ?? config["sasl.server.max.receive.size"],
     ),
     failureDelayMs: config["connection.failed.authentication.delay.ms"],
+    bearer,
+    verify: async token => {
+      if (bearer === undefined) return { refused: "invalid_token", reason: "the listener has no OAUTHBEARER" };
+      return verifyToken(token, { rules: bearer.rules, keys: keysOf(bearer.issuer) }, () => env.clock.now());
+    },
     serverOf: mechanism => {
+      if (mechanism === "OAUTHBEARER") return new OAuthBearerServer();
       const known = SCRAM_MECHANISMS.find(({ name }) => name === mechanism);
       return known === undefined ? new PlainServer(user => users.get(user), digest) : scram(known);
     },

@@ -4,11 +4,12 @@ import type { Introduction, Security } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { type ListenerSettings, planListeners, protocolOf } from "../config/listeners.ts";
 import { complaints } from "./complaints.ts";
+import { IssuerKeys, type IssuerKeysOptions } from "./issuer-keys.ts";
 import { type ListenerSecurity, listenerSecurity } from "./listener-security.ts";
 import { peerSecurities } from "./peer-security.ts";
 
 interface Host {
-  readonly env: Pick<Env, "clock" | "crypto" | "logger" | "network" | "random">;
+  readonly env: Env;
   readonly config: BrokerConfig;
   /** The settings as the user wrote them. */
   readonly given: ReadonlyMap<string, string>;
@@ -25,6 +26,14 @@ interface Found {
   readonly controllers: Security | undefined;
 }
 
+interface Issuer {
+  readonly keys: IssuerKeys;
+  /** Settles once the keys have been fetched for the first time. */
+  readonly loaded: Promise<void>;
+}
+
+/** Settings that do not change at run time. */
+const FIXED = /(?:^|\.)sasl\.(?:oauthbearer|login|server\.callback)\./;
 const SECRET_BYTES = 32;
 
 /**
@@ -35,6 +44,8 @@ export class NodeSecurity {
   readonly #host: Host;
   readonly #secret: Uint8Array;
   readonly #listeners: Map<string, ListenerSecurity>;
+  /** Keys of issuers of tokens, by their options. */
+  readonly #issuers = new Map<string, Issuer>();
   #peers: Pick<Found, "brokers" | "controllers">;
   /** Ways in which this node introduces itself to brokers and to controllers. */
   readonly introductions: { readonly brokers: Introduction; readonly controllers: Introduction };
@@ -54,6 +65,40 @@ export class NodeSecurity {
     };
   }
 
+  /** Fetches the keys by which tokens are verified. Throws `ConfigError` if they cannot be had. */
+  async load(): Promise<void> {
+    for (const { sasl } of this.#listeners.values()) {
+      if (sasl?.bearer === undefined) continue;
+      try {
+        await this.#loading(sasl.bearer.issuer).loaded;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw ConfigError.worded("sasl.oauthbearer.jwks.endpoint.url", `the keys of tokens cannot be had: ${reason}`);
+      }
+    }
+  }
+
+  /** Stops fetching keys. */
+  close(): void {
+    for (const { keys } of this.#issuers.values()) keys.close();
+  }
+
+  #loading(issuer: IssuerKeysOptions): Issuer {
+    const name = JSON.stringify(issuer);
+    let known = this.#issuers.get(name);
+    if (known === undefined) {
+      const keys = new IssuerKeys(this.#host.env, issuer);
+      const loaded = keys.load();
+      loaded.catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#host.env.logger.warn("the keys of an issuer of tokens cannot be had", { url: issuer.url, reason });
+      });
+      known = { keys, loaded };
+      this.#issuers.set(name, known);
+    }
+    return known;
+  }
+
   /** Security of a listener of this node. A listener without one must not be opened. */
   of(listener: string): ListenerSecurity {
     const found = this.#listeners.get(listener);
@@ -63,6 +108,9 @@ export class NodeSecurity {
 
   /** Says why the settings in `values`, by which the listeners are `settings`, cannot be used; undefined: they can. */
   fault(values: ReadonlyMap<string, string>, settings: ListenerSettings): string | undefined {
+    const fixed = [...values.keys()].find(name => FIXED.test(name));
+    // Whoever may change settings is not to make the broker send requests anywhere.
+    if (fixed !== undefined) return `${fixed} cannot be changed at run time: set it in the properties of the broker`;
     try {
       const { listeners } = this.#with(values, settings);
       for (const [name, { tls }] of listeners) {
@@ -112,7 +160,8 @@ export class NodeSecurity {
       name,
       protocol: protocolOf(settings, name),
     }));
-    const listeners = listenerSecurity({ env, config, given, image, secret: this.#secret }, named);
+    const keysOf = (issuer: IssuerKeysOptions): IssuerKeys => this.#loading(issuer).keys;
+    const listeners = listenerSecurity({ env, config, given, image, secret: this.#secret, keysOf }, named);
     return { listeners, ...peerSecurities(given, settings) };
   }
 }

@@ -1,5 +1,5 @@
 import { ConfigError, MalformedError, splitList } from "@samsa/base";
-import { type Security, tlsClientSettings } from "@samsa/wire";
+import { bearerCredentials, type Security, tlsClientSettings } from "@samsa/wire";
 import { type ListenerSettings, listenerSetting, protocolOf } from "../config/listeners.ts";
 import { isMechanism, jaasSetting, MECHANISMS } from "./jaas-setting.ts";
 
@@ -59,6 +59,15 @@ function credentials(
     throw ConfigError.worded(setting, why);
   }
   const need = "connections to other nodes need credentials";
+  if (mechanism === "OAUTHBEARER") {
+    const bearer = 'clientId="broker" clientSecret="secret"';
+    return jaasSetting({ given, listener, mechanism, need, example: bearer }, options => {
+      // Options that begin with ssl are those towards the issuers of keys and of tokens.
+      const [ofTls, own] = divided(options);
+      const tls = ofTls.size === 0 ? undefined : tlsClientSettings(name => ofTls.get(name));
+      return bearerCredentials(own, name => listenerSetting(given, listener, name, mechanism), tls);
+    });
+  }
   const example = 'username="broker" password="secret"';
   return jaasSetting({ given, listener, mechanism, need, example }, options => {
     const username = options.get("username");
@@ -68,4 +77,11 @@ function credentials(
     }
     return { mechanism, username, password };
   });
+}
+
+type Options = ReadonlyMap<string, string>;
+
+function divided(options: Options): readonly [ofTls: Options, others: Options] {
+  const isTls = ([name]: readonly [string, string]): boolean => name.startsWith("ssl.");
+  return [new Map([...options].filter(isTls)), new Map([...options].filter(entry => !isTls(entry)))];
 }

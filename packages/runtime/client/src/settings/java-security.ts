@@ -1,22 +1,20 @@
-import { type Env, fromUtf8, MalformedError, type TlsClientOptions } from "@samsa/base";
+import { MalformedError, type TlsClientOptions } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
-import { type JaasEntry, LOGIN_MODULES, parseJaas, unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
+import { type JaasEntry, LOGIN_MODULES, parseJaas } from "@samsa/sasl";
 import {
-  BearerTokens,
-  clientCredentials,
+  BEARER_SETTINGS,
+  bearerCredentials,
+  flagOf,
   type SaslCredentials,
   type Security,
   tlsClientSettings,
-  type TokenSource,
 } from "@samsa/wire";
 import { SASL_MECHANISMS } from "./security-options.ts";
 
 /** Settings of Kafka's clients about security. */
 export const SECURITY_SETTINGS = [
   ...["security.protocol", "sasl.mechanism", "sasl.jaas.config", "sasl.login.callback.handler.class"],
-  ...["sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.client.credentials.client.id"],
-  ...["sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.scope"],
-  ...["sasl.oauthbearer.header.urlencode", "sasl.login.read.timeout.ms"],
+  ...BEARER_SETTINGS,
   ...["ssl.protocol", "ssl.enabled.protocols", "ssl.cipher.suites", "ssl.endpoint.identification.algorithm"],
   ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password", "ssl.truststore.certificates"],
   ...["ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.keystore.key"],
@@ -42,12 +40,6 @@ const HANDLERS = [
   `${PACKAGE}.oauthbearer.secured.OAuthBearerLoginCallbackHandler`,
   `${PACKAGE}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler`,
 ];
-/** Options of the login module of OAUTHBEARER. */
-const BEARER_OPTIONS =
-  /^(?:clientId|clientSecret|scope|extension_.+|unsecuredLogin(?:(?:String|Number|List)Claim_.+|Extension_.+|PrincipalClaimName|LifetimeSeconds|ScopeClaimName))$/;
-const LIFETIME_SECONDS = 3600;
-/** Size of the largest file with a token, in bytes. */
-const MAX_TOKEN = 1 << 20;
 
 function refuse(message: string): never {
   throw new KafkaError("INVALID_ARGUMENT", message);
@@ -75,77 +67,6 @@ function checkOptions({ options }: JaasEntry, known: RegExp): void {
   for (const name of options.keys()) if (!known.test(name)) refuse(`sasl.jaas.config has no option ${name}`);
 }
 
-/** Options whose names begin with `prefix`, by the rest of their names. */
-function withPrefix({ options }: JaasEntry, prefix: string): [string, string][] {
-  return [...options].flatMap(([name, value]): [string, string][] =>
-    name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
-  );
-}
-
-function numberOf(name: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) refuse(`${name} is a number, not "${text}"`);
-  return value;
-}
-
-function flagOf(name: string, text = "false"): boolean {
-  const value = text.toLowerCase();
-  if (value !== "true" && value !== "false") refuse(`${name} is true or false, not "${text}"`);
-  return value === "true";
-}
-
-/** Token without a signature from the options of the login module, for brokers of developers. */
-function unsecuredSource(entry: JaasEntry): TokenSource {
-  const claims: Record<string, UnsecuredClaims[string]> = {};
-  for (const [name, value] of withPrefix(entry, "unsecuredLoginStringClaim_")) claims[name] = value;
-  for (const [name, value] of withPrefix(entry, "unsecuredLoginNumberClaim_")) claims[name] = numberOf(name, value);
-  for (const [name, value] of withPrefix(entry, "unsecuredLoginListClaim_")) {
-    // The first character separates the others.
-    claims[name] = value.length < 2 ? [] : value.slice(1).split(value.charAt(0));
-  }
-  const principal = entry.options.get("unsecuredLoginPrincipalClaimName") ?? "sub";
-  if (claims[principal] === undefined) {
-    refuse(`OAUTHBEARER needs sasl.oauthbearer.token.endpoint.url, or unsecuredLoginStringClaim_${principal}="…"`);
-  }
-  if ("exp" in claims || "iat" in claims) refuse("the claims exp and iat of an unsecured token cannot be set");
-  const lifetime = entry.options.get("unsecuredLoginLifetimeSeconds");
-  const seconds = lifetime === undefined ? LIFETIME_SECONDS : numberOf("unsecuredLoginLifetimeSeconds", lifetime);
-  return ({ clock }) => Promise.resolve(unsecuredToken(claims, seconds, clock.now()));
-}
-
-function fileSource(path: string): TokenSource {
-  return async ({ disk }: Env) => {
-    const file = disk.open(path, "read");
-    try {
-      const bytes = new Uint8Array(Math.min(file.size(), MAX_TOKEN));
-      return fromUtf8(bytes.subarray(0, await file.readLater(bytes, 0))).trim();
-    } finally {
-      file.close();
-    }
-  };
-}
-
-function bearerSource(lookup: Lookup, entry: JaasEntry, tls: TlsClientOptions | undefined): TokenSource {
-  const url = lookup("sasl.oauthbearer.token.endpoint.url");
-  if (url === undefined) return unsecuredSource(entry);
-  if (url.startsWith("file:")) return fileSource(decodeURIComponent(url.replace(/^file:(?:\/\/)?/, "")));
-  if (!/^https?:\/\//.test(url)) refuse(`sasl.oauthbearer.token.endpoint.url is an address, not "${url}"`);
-  const credential = (name: SecuritySetting, option: string): string => {
-    const value = lookup(name) ?? entry.options.get(option);
-    return value === undefined || value === "" ? refuse(`OAUTHBEARER needs ${name}`) : value;
-  };
-  const timeout = lookup("sasl.login.read.timeout.ms");
-  return clientCredentials({
-    tokenEndpoint: url,
-    clientId: credential("sasl.oauthbearer.client.credentials.client.id", "clientId"),
-    clientSecret: credential("sasl.oauthbearer.client.credentials.client.secret", "clientSecret"),
-    scope: lookup("sasl.oauthbearer.scope") ?? entry.options.get("scope"),
-    encodeHeader: flagOf("sasl.oauthbearer.header.urlencode", lookup("sasl.oauthbearer.header.urlencode")),
-    timeoutMs: timeout === undefined ? undefined : numberOf("sasl.login.read.timeout.ms", timeout),
-    tls,
-  });
-}
-
 function saslOf(lookup: Lookup, tls: TlsClientOptions | undefined): SaslCredentials {
   const given = lookup("sasl.mechanism");
   const mechanism = SASL_MECHANISMS.find(known => known === given);
@@ -162,19 +83,14 @@ function saslOf(lookup: Lookup, tls: TlsClientOptions | undefined): SaslCredenti
   if (handler !== undefined && !HANDLERS.includes(handler)) {
     refuse(`sasl.login.callback.handler.class has a class that is not available: ${handler}`);
   }
-  if (mechanism === "OAUTHBEARER") {
-    checkOptions(entry, BEARER_OPTIONS);
-    const extensions = [...withPrefix(entry, "extension_"), ...withPrefix(entry, "unsecuredLoginExtension_")];
-    const tokens = new BearerTokens(bearerSource(lookup, entry, tls));
-    return { mechanism, tokens, extensions: Object.fromEntries(extensions) };
-  }
+  if (mechanism === "OAUTHBEARER") return checked(() => bearerCredentials(entry.options, lookup, tls));
   const credentials = { username: optionOf(entry, "username"), password: optionOf(entry, "password") };
   if (mechanism === "PLAIN") {
     checkOptions(entry, /^(?:username|password)$/);
     return { mechanism, ...credentials };
   }
   checkOptions(entry, /^(?:username|password|tokenauth)$/);
-  const delegationToken = flagOf("tokenauth", entry.options.get("tokenauth"));
+  const delegationToken = checked(() => flagOf("tokenauth", entry.options.get("tokenauth")));
   return { mechanism, ...credentials, delegationToken };
 }
 

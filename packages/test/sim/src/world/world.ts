@@ -368,6 +368,9 @@ export class World {
         crc32c: (bytes, start, end, seed) => crc32c(bytes, start, end, seed),
         digest: sipHash128(new Uint8Array(16)),
         ...blockingHashes,
+        tokenKeys: () => {
+          throw new Error("the simulation verifies no tokens");
+        },
       },
       http: { request: ({ url }) => Promise.reject(new NetworkError("ENETUNREACH", `the simulation has no ${url}`)) },
       codecs: this.#codecs,

@@ -1,0 +1,90 @@
+import { ConfigError, MalformedError, parseConfig } from "@samsa/base";
+import { type ClaimRules, identityOf, type Verification } from "@samsa/sasl";
+import { tlsClientSettings } from "@samsa/wire";
+import { listenerSetting } from "../config/listeners.ts";
+import { bearerConfigs } from "../config/security-configs.ts";
+import type { IssuerKeys, IssuerKeysOptions } from "./issuer-keys.ts";
+import { jaasOptions } from "./jaas-setting.ts";
+
+/** OAUTHBEARER of a listener. */
+export interface BearerListener {
+  readonly issuer: IssuerKeysOptions;
+  readonly rules: ClaimRules;
+}
+
+const ADDRESS = /^(?:https?:\/\/|file:)./;
+
+/** Reads the settings of a listener about tokens (`OAuthBearerValidatorCallbackHandler`). Throws `ConfigError`. */
+export function bearerListener(given: ReadonlyMap<string, string>, listener: string): BearerListener {
+  const lookup = (name: string): string | undefined => listenerSetting(given, listener, name, "OAUTHBEARER");
+  const config = parseConfig(bearerConfigs, lookup);
+  const prefix = `listener.name.${listener.toLowerCase()}.oauthbearer.`;
+  const need = (name: string, why: string): never => {
+    throw ConfigError.worded(prefix + name, `OAUTHBEARER needs ${prefix}${name}: ${why}`);
+  };
+  const url = config["sasl.oauthbearer.jwks.endpoint.url"] ?? "";
+  if (url === "") {
+    return need("sasl.oauthbearer.jwks.endpoint.url", "the keys by which the signatures of tokens are verified");
+  }
+  if (!ADDRESS.test(url)) {
+    throw new ConfigError(
+      `${prefix}sasl.oauthbearer.jwks.endpoint.url`,
+      url,
+      "an address begins with https, http or file",
+    );
+  }
+  const audiences = config["sasl.oauthbearer.expected.audience"];
+  const issuer = config["sasl.oauthbearer.expected.issuer"] ?? undefined;
+  const waiver = "set %s to true to accept the tokens of all";
+  if (audiences.length === 0 && !config["sasl.oauthbearer.allow.unverified.audience"]) {
+    const otherwise = waiver.replace("%s", "sasl.oauthbearer.allow.unverified.audience");
+    return need(
+      "sasl.oauthbearer.expected.audience",
+      `tokens for other services are not for this one; or ${otherwise}`,
+    );
+  }
+  if (issuer === undefined && !config["sasl.oauthbearer.allow.unverified.issuer"]) {
+    const otherwise = waiver.replace("%s", "sasl.oauthbearer.allow.unverified.issuer");
+    return need("sasl.oauthbearer.expected.issuer", `a token says who has issued it; or ${otherwise}`);
+  }
+  return {
+    issuer: {
+      url,
+      refreshMs: config["sasl.oauthbearer.jwks.endpoint.refresh.ms"],
+      backoffMs: config["sasl.oauthbearer.jwks.endpoint.retry.backoff.ms"],
+      backoffMaxMs: config["sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms"],
+      tls: issuerTls(given, listener),
+    },
+    rules: {
+      audiences,
+      issuer,
+      skewMs: config["sasl.oauthbearer.clock.skew.seconds"] * 1000,
+      scopeClaim: config["sasl.oauthbearer.scope.claim.name"].trim(),
+      userClaim: config["sasl.oauthbearer.sub.claim.name"].trim(),
+    },
+  };
+}
+
+/** TLS towards the issuer, from the options of the login module that begin with ssl (`JaasOptionsUtils`). */
+function issuerTls(given: ReadonlyMap<string, string>, listener: string): IssuerKeysOptions["tls"] {
+  const options = jaasOptions({ given, listener, mechanism: "OAUTHBEARER" });
+  const hasTls = [...(options?.keys() ?? [])].some(name => name.startsWith("ssl."));
+  if (options === undefined || !hasTls) return undefined;
+  try {
+    return tlsClientSettings(name => options.get(name));
+  } catch (error) {
+    if (error instanceof MalformedError) throw ConfigError.worded("sasl.jaas.config", error.message);
+    throw error;
+  }
+}
+
+/** Verifies a token at the time `now`, in ms since the epoch. A client is told no more than that it is invalid. */
+export async function verifyToken(
+  token: string,
+  { rules, keys }: { readonly rules: ClaimRules; readonly keys: Pick<IssuerKeys, "verify"> },
+  now: () => number,
+): Promise<Verification> {
+  const signed = await keys.verify(token);
+  const found = "fault" in signed ? signed : identityOf(signed.payload, rules, now());
+  return "fault" in found ? { refused: "invalid_token", reason: `the token: ${found.fault}` } : found;
+}
