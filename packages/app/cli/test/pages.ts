@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -7,7 +7,8 @@ import { MAIN } from "./bundle.ts";
 
 /**
  * Runs the commands of pages of the documentation: the blocks `sh`, in one folder, in which it writes the blocks
- * `properties`. A command that ends with `&` runs until `stopAll`.
+ * `properties` whose first comment is the name of a file. A block `text` is what the block `sh` before it prints. A
+ * command that ends with `&` runs until `stopAll`.
  */
 export class Pages {
   readonly #directory = mkdtempSync(join(tmpdir(), "samsa-pages-"));
@@ -26,13 +27,16 @@ export class Pages {
   /** Runs the blocks of a page, in order. */
   async run(path: string): Promise<void> {
     const text = this.#rewrite(readFileSync(path, "utf8"));
-    const blocks = [...text.matchAll(/^```(sh|properties)\n(.*?)^```$/gms)];
+    const blocks = [...text.matchAll(/^```(sh|properties|text)\n(.*?)^```$/gms)];
     expect(blocks.length).toBeGreaterThan(0);
     // A page that starts a cluster ends the one before.
     if (text.includes(" &\n")) await this.stopAll();
+    let printed = "";
     for (const [, kind, block] of blocks) {
-      if (kind === "sh") await this.#run(block);
-      else writeFileSync(join(this.#directory, /^# (\S+)$/m.exec(block)?.[1] ?? ""), block);
+      const file = /^# (\S+)$/m.exec(block)?.[1];
+      if (kind === "sh") printed = await this.#run(block);
+      else if (kind === "text") expect(printed).toBe(block);
+      else if (file !== undefined) writeFileSync(join(this.#directory, file), block);
     }
   }
 
@@ -68,17 +72,21 @@ export class Pages {
     });
   }
 
-  async #run(block: string): Promise<void> {
+  /** Runs a block; returns what it has printed. */
+  async #run(block: string): Promise<string> {
     const lines = block.trimEnd().split("\n");
+    const negated = lines.slice(0, -1).find(line => line.startsWith("! "));
+    if (negated !== undefined) throw new Error(`sh -e goes on after "${negated}": end the block there`);
     const started = lines.filter(line => line.endsWith(" &"));
     for (const said of await Promise.all(started.map(line => this.#background(line.slice(0, -2)))))
       expect(said).toContain("is ready");
     const script = lines.filter(line => !started.includes(line)).join("\n");
-    if (script === "") return;
-    const { status, stdout, stderr } = spawnSync("/bin/sh", ["-e", "-c", script], {
-      ...this.#shell(),
-      encoding: "utf8",
+    if (script === "") return "";
+    return new Promise((resolve, reject) => {
+      execFile("/bin/sh", ["-e", "-c", script], this.#shell(), (error, stdout, stderr) => {
+        if (error === null) resolve(stdout);
+        else reject(new Error(`${script}\n${stdout}\n${stderr}`, { cause: error }));
+      });
     });
-    expect(status, `${script}\n${stdout}\n${stderr}`).toBe(0);
   }
 }
