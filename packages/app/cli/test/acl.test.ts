@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { clusterFixture } from "@samsa/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { MAIN } from "./bundle.ts";
 import { type Ended, run, samsa as samsaOf } from "./client-bench.ts";
+import { Pages } from "./pages.ts";
 
 const settings = {
   "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -112,17 +112,12 @@ describe("samsa acl", () => {
 });
 
 test("docs/authorization.md shows what the commands do", async () => {
-  const page = readFileSync(join(import.meta.dirname, "../../../../docs/authorization.md"), "utf8");
-  const [commands = "", shown = ""] = [/```sh\n(.*?)```/s, /```text\n(.*?)```/s].map(block => block.exec(page)?.[1]);
-  let last = "";
-  for (const line of commands.trimEnd().split("\n")) {
-    const [program, ...args] = line.split(" ");
-    expect(program).toBe("samsa");
-    const { code, out, err } = await samsaOf(cluster(), ...args);
-    expect([line, code, err]).toEqual([line, 0, ""]);
-    last = out;
+  const pages = new Pages(text => text, `set -- "$@" --bootstrap-server ${cluster().bootstrapServers}\n`);
+  try {
+    await pages.run(join(import.meta.dirname, "../../../../docs/authorization.md"));
+  } finally {
+    await pages.dispose();
   }
-  expect(last).toBe(shown);
 });
 
 /** Answers a question of the tool. */
