@@ -1,9 +1,7 @@
-import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { clusterFixture } from "@samsa/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { MAIN } from "./bundle.ts";
-import { type Ended, run, samsa as samsaOf } from "./client-bench.ts";
+import { feed, samsa as samsaOf, tool as toolOf } from "./client-bench.ts";
 import { Pages } from "./pages.ts";
 
 const settings = {
@@ -12,7 +10,7 @@ const settings = {
 };
 const cluster = clusterFixture({ beforeAll, afterAll }, { settings });
 const samsa = (...args: string[]) => samsaOf(cluster(), "acl", ...args);
-const tool = (...args: string[]) => run("kafka-acls", "--bootstrap-server", cluster().bootstrapServers, ...args);
+const tool = (...args: string[]) => toolOf(cluster(), "kafka-acls", ...args);
 
 const all = async (): Promise<string[]> => {
   const acls: Record<string, string>[] = JSON.parse((await samsa("list", "--json")).out);
@@ -121,15 +119,8 @@ test("docs/authorization.md shows what the commands do", async () => {
 });
 
 /** Answers a question of the tool. */
-function answering(answer: string, ...args: string[]): Promise<Ended> {
-  return new Promise(resolve => {
-    const all = [MAIN, "kafka-acls", "--bootstrap-server", cluster().bootstrapServers, ...args];
-    const child = execFile(process.execPath, all, (_error, out, err) =>
-      resolve({ code: child.exitCode ?? -1, out, err }),
-    );
-    child.stdin?.end(answer);
-  });
-}
+const answering = (answer: string, ...args: string[]) =>
+  feed(answer, "kafka-acls", "--bootstrap-server", cluster().bootstrapServers, ...args);
 
 describe("kafka-acls", () => {
   const ALICE = "(principal=User:alice, host=*, operation=READ, permissionType=ALLOW)";

@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
+import { ignored } from "@samsa/base";
 import { CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
 import { buildBatch, type NewRecord } from "@samsa/records";
@@ -15,18 +16,38 @@ export interface Ended {
   readonly err: string;
 }
 
-/** Runs `samsa` with arguments; resolves at its end. */
-export function run(...args: string[]): Promise<Ended> {
+function started(args: readonly string[], begin: (child: ChildProcess) => void): Promise<Ended> {
   return new Promise(resolve => {
     const child = execFile(process.execPath, [MAIN, ...args], { maxBuffer: 1 << 28 }, (_error, out, err) =>
       resolve({ code: child.exitCode ?? -1, out, err }),
     );
+    begin(child);
   });
+}
+
+/** Runs `samsa` with arguments; resolves at its end. */
+export function run(...args: string[]): Promise<Ended> {
+  return started(args, ignored("its input stays open"));
+}
+
+/** Runs `samsa` with a text on standard input. */
+export function feed(input: string, ...args: string[]): Promise<Ended> {
+  return started(args, child => child.stdin?.end(input));
 }
 
 /** Runs `samsa` with arguments against a cluster. */
 export function samsa(cluster: TestCluster, ...args: string[]): Promise<Ended> {
   return run(...args, "--bootstrap-server", cluster.bootstrapServers);
+}
+
+/** Runs a tool of Kafka's against a cluster. */
+export function tool(cluster: TestCluster, name: string, ...args: string[]): Promise<Ended> {
+  return run(name, "--bootstrap-server", cluster.bootstrapServers, ...args);
+}
+
+/** Last line of the messages, where a parser says what is wrong. */
+export function lastLine({ err }: Ended): string | undefined {
+  return err.trimEnd().split("\n").at(-1);
 }
 
 /** A client of a cluster. The caller closes it. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterFixture } from "@samsa/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Ended, run } from "./client-bench.ts";
+import { type Ended, lastLine, run, tool } from "./client-bench.ts";
 
 const cluster = clusterFixture({ beforeAll, afterAll }, { topics: { orders: 1 } });
 let directory: string;
@@ -13,21 +13,17 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const asked = (tool: string, ...args: string[]): Promise<Ended> =>
-  run(tool, "--bootstrap-server", cluster().bootstrapServers, ...args);
+const asked = (name: string, ...args: string[]) => tool(cluster(), name, ...args);
 
 /** Runs a tool whose option for servers belongs to its commands. */
-const command = (tool: string, name: string, ...args: string[]): Promise<Ended> =>
-  run(tool, name, "--bootstrap-server", cluster().bootstrapServers, ...args);
+const command = (name: string, verb: string, ...args: string[]): Promise<Ended> =>
+  run(name, verb, "--bootstrap-server", cluster().bootstrapServers, ...args);
 
 function file(name: string, text: string): string {
   const path = join(directory, name);
   writeFileSync(path, text);
   return path;
 }
-
-/** Last line of the messages, where the parser says what is wrong. */
-const lastLine = ({ err }: Ended): string | undefined => err.trimEnd().split("\n").at(-1);
 
 describe("kafka-features", () => {
   test("describes and plans", async () => {

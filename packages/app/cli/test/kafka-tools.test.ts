@@ -1,11 +1,11 @@
-import { execFile, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterFixture } from "@samsa/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MAIN } from "./bundle.ts";
-import { type Ended, run } from "./client-bench.ts";
+import { feed, run, tool } from "./client-bench.ts";
 
 const cluster = clusterFixture({ beforeAll, afterAll }, { topics: { orders: 2, lines: 1 } });
 let directory: string;
@@ -15,19 +15,11 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const asked = (tool: string, ...args: string[]): Promise<Ended> =>
-  run(tool, "--bootstrap-server", cluster().bootstrapServers, ...args);
+const asked = (name: string, ...args: string[]) => tool(cluster(), name, ...args);
 
 /** Runs a tool with a text on standard input. */
-function fed(input: string, tool: string, ...args: string[]): Promise<Ended> {
-  return new Promise(resolve => {
-    const all = [MAIN, tool, "--bootstrap-server", cluster().bootstrapServers, ...args];
-    const child = execFile(process.execPath, all, (_error, out, err) => {
-      resolve({ code: child.exitCode ?? -1, out, err });
-    });
-    child.stdin?.end(input);
-  });
-}
+const fed = (input: string, name: string, ...args: string[]) =>
+  feed(input, name, "--bootstrap-server", cluster().bootstrapServers, ...args);
 
 describe("the command", () => {
   test("is a tool of Kafka's by its first word, and by the name of a link", () => {

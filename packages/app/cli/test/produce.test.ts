@@ -1,12 +1,9 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterFixture } from "@samsa/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MAIN } from "./bundle.ts";
-import { type Ended, samsa } from "./client-bench.ts";
+import { feed, samsa } from "./client-bench.ts";
 
 const cluster = clusterFixture({ beforeAll, afterAll }, { topics: { three: 3 } });
 const folder = mkdtempSync(join(tmpdir(), "samsa-produce-"));
@@ -17,16 +14,8 @@ const consumed = async (topic: string, ...args: string[]): Promise<string[]> =>
   (await samsa(cluster(), "consume", topic, ...args)).out.split("\n").slice(0, -1);
 
 /** Runs `samsa produce` with an input. */
-async function piped(input: string, ...args: string[]): Promise<Ended> {
-  const all = [MAIN, "produce", ...args, "--bootstrap-server", cluster().bootstrapServers];
-  const child = spawn(process.execPath, all);
-  const told = { out: "", err: "" };
-  child.stdout.on("data", chunk => (told.out += String(chunk)));
-  child.stderr.on("data", chunk => (told.err += String(chunk)));
-  child.stdin.end(input);
-  const [code] = (await once(child, "close")) as [number];
-  return { code, ...told };
-}
+const piped = (input: string, ...args: string[]) =>
+  feed(input, "produce", ...args, "--bootstrap-server", cluster().bootstrapServers);
 
 describe("samsa produce", () => {
   test("writes values that are given, to a topic that is created", async () => {
