@@ -92,7 +92,9 @@ function aclCommands(program: Command): void {
   const found = (command: Command): Command =>
     about(command)
       .option("--principal <name>", "a user, or type and name as in User:ann; may be repeated", collect, [])
-      .addOption(new Option("--permission <what>", "only those that").choices(["allow", "deny"]));
+      .addOption(
+        new Option("--permission <what>", "only those that allow, or only those that deny").choices(["allow", "deny"]),
+      );
   about(acl.command("add"))
     .description("allow or deny operations on resources")
     .option("--allow <name>", "a user who is allowed; * is everyone; may be repeated", collect, [])
