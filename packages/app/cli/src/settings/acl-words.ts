@@ -1,4 +1,4 @@
-import { OPERATION_CODES, RESOURCE_TYPE_CODES, SUPPORTED_OPERATIONS } from "@samsa/security";
+import { OPERATION_CODES, SUPPORTED_OPERATIONS } from "@samsa/security";
 import type { Acl } from "@samsa/client-runtime";
 
 export type Operation = Acl["operation"];
@@ -9,17 +9,9 @@ export const OPERATIONS: readonly Operation[] = Object.keys(OPERATION_CODES)
   .filter(name => name !== "UNKNOWN" && name !== "ANY")
   .map(name => name as Operation);
 
-/** All types of resources, in the order of their codes. */
-export const RESOURCES: readonly Resource[] = Object.keys(RESOURCE_TYPE_CODES)
-  .filter(name => name !== "UNKNOWN" && name !== "ANY")
-  .map(name => name as Resource);
-
-/** Word for a name such as DESCRIBE_CONFIGS as Kafka's tools write it: DescribeConfigs (`SecurityUtils`). */
-export function pascalCase(name: string): string {
-  return name
-    .split("_")
-    .map(word => word.slice(0, 1) + word.slice(1).toLowerCase())
-    .join("");
+/** Word for an operation on the command line, such as describe-configs. */
+export function wordOf(operation: Operation): string {
+  return operation.toLowerCase().replaceAll("_", "-");
 }
 
 /** Operation of a word such as DescribeConfigs, describe-configs or DESCRIBE_CONFIGS; undefined: there is none. */

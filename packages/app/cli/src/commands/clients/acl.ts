@@ -1,6 +1,6 @@
 import type { Acl, AclFilter } from "@samsa/client-runtime";
 import { CLUSTER_NAME } from "@samsa/security";
-import { operationOf, OPERATIONS, operationsOn, type Resource, ROLES } from "../../settings/acl-words.ts";
+import { operationOf, OPERATIONS, operationsOn, type Resource, ROLES, wordOf } from "../../settings/acl-words.ts";
 import type { Common } from "../../settings/client-settings.ts";
 import { Failure } from "../../terminal/failure.ts";
 import { printTable } from "../../terminal/table.ts";
@@ -40,7 +40,7 @@ function operationsOf(words: readonly string[]): Acl["operation"][] {
   return words.map(word => {
     const operation = operationOf(word);
     if (operation !== undefined) return operation;
-    const known = OPERATIONS.map(name => name.toLowerCase().replaceAll("_", "-"));
+    const known = OPERATIONS.map(wordOf);
     throw new Failure(`--operation takes ${known.join(", ")}, not "${word}"`);
   });
 }
@@ -71,7 +71,7 @@ function operationsFor(options: AddOptions, { resourceType }: Place): Acl["opera
   if (wanted.length === 0) throw new Failure("acl add wants --operation, --producer or --consumer");
   const refused = wanted.find(operation => !operationsOn(resourceType).includes(operation));
   if (refused === undefined) return wanted;
-  const valid = operationsOn(resourceType).map(name => name.toLowerCase().replaceAll("_", "-"));
+  const valid = operationsOn(resourceType).map(wordOf);
   throw new Failure(`a resource of type ${resourceType} takes the operations ${valid.join(", ")}`);
 }
 

@@ -1,4 +1,5 @@
 import { KafkaError } from "@samsa/client-kernel";
+import { pascalCase } from "./text.ts";
 
 type Row = readonly [sentence: string, className?: string];
 
@@ -97,8 +98,7 @@ export function sentenceOf(error: KafkaError): string {
 
 /** Simple name of Java's exception. */
 export function javaClass({ name }: KafkaError): string {
-  const words = name.split("_").map(word => word.slice(0, 1) + word.slice(1).toLowerCase());
-  return ERRORS[name]?.[1] ?? `${words.join("")}Exception`;
+  return ERRORS[name]?.[1] ?? `${pascalCase(name)}Exception`;
 }
 
 /** `toString` of Java's exception: its class and its message. */

@@ -22,6 +22,14 @@ export function splitJava(text: string, separator: string | RegExp): string[] {
   return parts;
 }
 
+/** Name such as DESCRIBE_CONFIGS as classes and Kafka's tools write it: DescribeConfigs (`SecurityUtils`). */
+export function pascalCase(name: string): string {
+  return name
+    .split("_")
+    .map(word => word.slice(0, 1) + word.slice(1).toLowerCase())
+    .join("");
+}
+
 /** `Double.toString`. */
 export function doubleText(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";

@@ -2,17 +2,11 @@ import { createInterface } from "node:readline";
 import { KafkaError } from "@samsa/client-kernel";
 import type { Acl, Admin } from "@samsa/client-runtime";
 import { CLUSTER_NAME } from "@samsa/security";
-import {
-  operationOf,
-  OPERATIONS,
-  operationsOn,
-  pascalCase,
-  type Resource,
-  ROLES,
-} from "../../../settings/acl-words.ts";
+import { operationOf, OPERATIONS, operationsOn, type Resource, ROLES } from "../../../settings/acl-words.ts";
 import { COMMON_FLAGS, type Flag, option, toggle } from "../../flags/flag.ts";
 import type { Chosen } from "../../flags/jopt.ts";
 import { javaText, wrappedText } from "../../java/errors.ts";
+import { pascalCase } from "../../java/text.ts";
 import { ILLEGAL_ARGUMENT, OptionError, ToolError, UsageError } from "../../java/exits.ts";
 import { chosenServers, loadProperties, withAdmin } from "../../runner/client.ts";
 import { joptTool, thrownText } from "../../runner/jopt-tool.ts";
