@@ -8,7 +8,7 @@ import { buildBatch } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach } from "vitest";
 import { type BrokerRole, Node } from "../src/index.ts";
-import { connectTo, ONE_REPLICA } from "./wire.ts";
+import { alterConfigs, connectTo, ONE_REPLICA } from "./wire.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -182,11 +182,8 @@ export class Bench {
   }
 
   async cordon(value: string): Promise<string> {
-    const configs = [{ name: "cordoned.log.dirs", configOperation: 0, value }];
-    const resources = [{ resourceType: 4, resourceName: "1", configs }];
-    const body = { resources, validateOnly: false };
-    const { responses } = await this.wire.ask("IncrementalAlterConfigs", 1, body);
-    return errorOf(responses[0].errorCode).name;
+    const { errorCode } = await alterConfigs(this.wire, 4, "1", { "cordoned.log.dirs": value });
+    return errorOf(errorCode).name;
   }
 
   image() {

@@ -4,6 +4,7 @@ import { buildBatch, readRecords } from "@samsa/records";
 import { describe, expect, test } from "vitest";
 import { Bench, broken, gates, path, useDirectories } from "./dirs-bench.ts";
 import { logOf } from "./logs.ts";
+import { alterConfigs } from "./wire.ts";
 
 useDirectories();
 
@@ -189,13 +190,8 @@ describe("AlterReplicaLogDirs", () => {
     await bench.create("t", 2);
     await bench.until(() => !bench.assigned("t").includes(undefined));
     await fill(bench, 40, 500_000);
-    const throttle = async (value: string): Promise<string> => {
-      const configs = [{ name: "replica.alter.log.dirs.io.max.bytes.per.second", configOperation: 0, value }];
-      const resources = [{ resourceType: 4, resourceName: "", configs }];
-      const { responses } = await bench.wire.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
-      return errorOf(responses[0].errorCode).name;
-    };
-    expect(await throttle("1000")).toBe("NONE");
+    const rate = "replica.alter.log.dirs.io.max.bytes.per.second";
+    expect((await alterConfigs(bench.wire, 4, "", { [rate]: "1000" })).errorCode).toBe(0);
     const lag = async (): Promise<number> => {
       const [, b] = await describeDirs(bench, [{ topic: "t", partitions: [0] }]);
       return Number(b.topics[0].partitions[0].offsetLag);
@@ -215,9 +211,7 @@ describe("AlterReplicaLogDirs", () => {
       return b.topics[0].partitions[0].isFutureKey;
     };
     expect(await copied()).toBe(true);
-    const configs = [{ name: "replica.alter.log.dirs.io.max.bytes.per.second", configOperation: 1, value: null }];
-    const resources = [{ resourceType: 4, resourceName: "", configs }];
-    await again.wire.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
+    await alterConfigs(again.wire, 4, "", { [rate]: null });
     await again.until(() => home(again) === path("b"));
     expect(offsets(again)).toEqual(upTo(41));
   });

@@ -1,11 +1,11 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Errors } from "@samsa/protocol";
+import { errorOf, Errors } from "@samsa/protocol";
 import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PolicyLoader } from "../src/index.ts";
-import { TestBroker } from "./wire.ts";
+import { alterConfigs, TestBroker } from "./wire.ts";
 
 type Objection = Awaited<ReturnType<Awaited<ReturnType<PolicyLoader>>["judge"]>>;
 interface Question {
@@ -52,10 +52,7 @@ async function create(names: readonly string[], draft: object = {}): Promise<(re
     ...draft,
   }));
   const answer = await wire.ask("CreateTopics", 7, { topics, timeoutMs: 5000, validateOnly: false, ...draft });
-  const named = Object.entries(Errors);
-  return answer.topics.map(({ errorCode, errorMessage }) => {
-    return [named.find(([, { code }]) => code === errorCode)?.[0] ?? "", errorMessage] as const;
-  });
+  return answer.topics.map(({ errorCode, errorMessage }) => [errorOf(errorCode).name, errorMessage] as const);
 }
 
 const isThere = (name: string): boolean => broker.broker.topics.image.topicIds.has(name);
@@ -113,12 +110,7 @@ describe("answers", () => {
       policy === "alterConfig" && request.configs["retention.ms"] === "1"
         ? { code: "POLICY_VIOLATION", message: "too short" }
         : undefined;
-    const alter = async (value: string) => {
-      const configs = [{ name: "retention.ms", configOperation: 0, value }];
-      const resources = [{ resourceType: 2, resourceName: "a", configs }];
-      const answer = await wire.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
-      return answer.responses[0];
-    };
+    const alter = (value: string) => alterConfigs(wire, 2, "a", { "retention.ms": value });
     expect(await alter("1")).toMatchObject({ errorCode: Errors.POLICY_VIOLATION.code, errorMessage: "too short" });
     expect(await alter("2")).toMatchObject({ errorCode: 0 });
     expect(await create(["b"], { configs: [{ name: "retention.ms", value: "1" }] })).toEqual([
@@ -156,11 +148,7 @@ describe("answers", () => {
     const first = wire.ask("IncrementalAlterConfigs", 1, append("compact"));
     await expect.poll(() => asked.length).toBe(1);
     const other = await broker.connect();
-    const set = { name: "cleanup.policy", configOperation: 0, value: "" };
-    await other.ask("IncrementalAlterConfigs", 1, {
-      resources: [{ resourceType: 2, resourceName: "a", configs: [set] }],
-      validateOnly: false,
-    });
+    await alterConfigs(other, 2, "a", { "cleanup.policy": "" });
     other.close();
     answer();
     expect((await first).responses[0].errorCode).toBe(0);
@@ -193,9 +181,9 @@ test("policies that take too long in all are given up", async () => {
 });
 
 test("a start fails with the reason why a policy cannot be loaded", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "samsa-policies-"));
   const broken: PolicyLoader = () => Promise.reject(new Error("the policy topics cannot be loaded: no such file"));
   await expect(TestBroker.start(BOTH, undefined, {}, { policies: broken })).rejects.toThrow("no such file");
+  const directory = mkdtempSync(join(tmpdir(), "samsa-policies-"));
   const named = { "log.dirs": join(directory, "data"), ...BOTH };
   await expect(TestBroker.start(named, directory)).rejects.toThrow("this program cannot load policies");
   expect(readdirSync(directory)).toEqual([]);

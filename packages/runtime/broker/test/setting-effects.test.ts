@@ -6,7 +6,7 @@ import { BatchCursor, buildBatch, type Compression } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { leading } from "./alone.ts";
-import { connectTo, TestBroker } from "./wire.ts";
+import { alterConfigs, connectTo, TestBroker } from "./wire.ts";
 import { logOf } from "./logs.ts";
 
 const MIB = 1 << 20;
@@ -94,14 +94,7 @@ async function topicWith(configs: Record<string, string>): Promise<string> {
 }
 
 async function alter(type: number, resourceName: string, values: Record<string, string | null>): Promise<void> {
-  const configs = Object.entries(values).map(([name, value]) => ({
-    name,
-    configOperation: value === null ? 1 : 0,
-    value,
-  }));
-  const request = { resources: [{ resourceType: type, resourceName, configs }], validateOnly: false };
-  const { responses } = await wire.ask("IncrementalAlterConfigs", 1, request);
-  expect(responses[0].errorMessage).toBeNull();
+  expect((await alterConfigs(wire, type, resourceName, values)).errorMessage).toBeNull();
 }
 
 interface Draft {
@@ -396,26 +389,24 @@ describe("settings of the broker, changed while it runs", () => {
     const told = { "advertised.listeners": "PLAINTEXT://127.0.0.1:9" };
     const two = await TestBroker.start(told, undefined, { network });
     const client = await connectTo(ports[0]);
-    const change = async (name: string, values: readonly (readonly [name: string, value: string | null])[]) => {
-      const configs = values.map(([name, value]) => ({ name, configOperation: value === null ? 1 : 0, value }));
-      const resources = [{ resourceType: BROKER, resourceName: name, configs }];
-      const { responses } = await client.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
-      return [responses[0].errorCode, responses[0].errorMessage];
+    const change = async (name: string, values: Readonly<Record<string, string | null>>) => {
+      const { errorCode, errorMessage } = await alterConfigs(client, BROKER, name, values);
+      return [errorCode, errorMessage];
     };
     const both = "PLAINTEXT://127.0.0.1:0,EXTRA://127.0.0.1:0";
-    expect(await change("", [["listeners", both]])).toEqual([
+    expect(await change("", { listeners: both })).toEqual([
       42,
       "Cannot update these configs at default cluster level, broker id must be specified: [listeners]",
     ]);
-    expect((await change("1", [["listeners", both]]))[0]).toBe(42);
-    expect((await change("1", [["listeners", "EXTRA://127.0.0.1:0"]]))[0]).toBe(42);
-    const protocols = ["listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,EXTRA:PLAINTEXT"] as const;
-    expect(await change("1", [["listeners", both], protocols])).toEqual([0, null]);
+    expect((await change("1", { listeners: both }))[0]).toBe(42);
+    expect((await change("1", { listeners: "EXTRA://127.0.0.1:0" }))[0]).toBe(42);
+    const protocols = { "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,EXTRA:PLAINTEXT" };
+    expect(await change("1", { listeners: both, ...protocols })).toEqual([0, null]);
     await expect.poll(() => two.broker.advertised.get("EXTRA")?.port).toBeGreaterThan(0);
     expect(two.broker.advertised.get("EXTRA")?.port).toBe(ports[1]);
     const extra = await connectTo(ports[1]);
     expect(await extra.ask("ApiVersions", 0, {})).toMatchObject({ errorCode: 0 });
-    expect(await change("1", [["listeners", null]])).toEqual([0, null]);
+    expect(await change("1", { listeners: null })).toEqual([0, null]);
     await extra.whenClosed();
     expect(two.broker.advertised.has("EXTRA")).toBe(false);
     expect(closed).toEqual([ports[1]]);

@@ -3,7 +3,7 @@ import { nodeEnv } from "@samsa/node";
 import { BatchCursor, buildBatch } from "@samsa/records";
 import type { RawConnection, ResponseOf } from "@samsa/wire";
 import { afterAll, beforeAll, expect } from "vitest";
-import { TestBroker } from "./wire.ts";
+import { alterConfigs, TestBroker } from "./wire.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 export const GROUP = 32;
@@ -126,16 +126,7 @@ export async function append({ name }: Topic, bytes: Uint8Array): Promise<void> 
 }
 
 export async function alter(resourceType: number, resourceName: string, values: Record<string, string | null>) {
-  const configs = Object.entries(values).map(([name, value]) => ({
-    name,
-    configOperation: value === null ? 1 : 0,
-    value,
-  }));
-  const { responses } = await at.admin.ask("IncrementalAlterConfigs", 1, {
-    resources: [{ resourceType, resourceName, configs }],
-    validateOnly: false,
-  });
-  expect(responses[0].errorMessage).toBeNull();
+  expect((await alterConfigs(at.admin, resourceType, resourceName, values)).errorMessage).toBeNull();
 }
 
 export type StateApi = `${"Initialize" | "Write" | "Delete" | "Read"}ShareGroupState` | "ReadShareGroupStateSummary";

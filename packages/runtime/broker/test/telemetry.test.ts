@@ -6,7 +6,7 @@ import { compress } from "@samsa/records";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ClientTelemetry, type TelemetryClient, type TelemetryPush } from "../src/limits/telemetry.ts";
 import { parseSubscription, subscribed } from "../src/limits/telemetry-subscriptions.ts";
-import { TestBroker } from "./wire.ts";
+import { alterConfigs, TestBroker } from "./wire.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const { random, crypto, codecs, clock } = nodeEnv({ logger: SILENT });
@@ -294,16 +294,9 @@ describe("on the wire", () => {
       const wire = await broker.connect();
       const software = { clientSoftwareName: "soft", clientSoftwareVersion: "1.0" };
       await wire.ask("ApiVersions", 3, software);
-      const alter = (values: Record<string, string>) => {
-        const configs = Object.entries(values).map(([name, value]) => ({ name, configOperation: 0, value }));
-        const resource = { resourceType: RESOURCE_TYPE.clientMetrics, resourceName: "s", configs };
-        return wire.ask("IncrementalAlterConfigs", 1, {
-          resources: [resource],
-          validateOnly: false,
-        });
-      };
+      const alter = (values: Record<string, string>) => alterConfigs(wire, RESOURCE_TYPE.clientMetrics, "s", values);
       const match = "client_software_name=so+ft,client_software_version=1\\.0,client_source_address=127.*";
-      expect((await alter({ metrics: "m.", "interval.ms": "100", match })).responses[0].errorCode).toBe(0);
+      expect((await alter({ metrics: "m.", "interval.ms": "100", match })).errorCode).toBe(0);
       const ask = (clientInstanceId: Uuid) =>
         wire.ask("GetTelemetrySubscriptions", 0, {
           clientInstanceId,

@@ -28,6 +28,21 @@ export const ONE_REPLICA = {
   "share.coordinator.state.topic.min.isr": "1",
 };
 
+/** Sets settings of a resource, or deletes those whose value is null; returns the answer about it. */
+export async function alterConfigs(
+  wire: RawConnection,
+  resourceType: number,
+  resourceName: string,
+  values: Readonly<Record<string, string | null>>,
+) {
+  const configs = Object.entries(values).map(([name, value]) => {
+    return { name, configOperation: value === null ? 1 : 0, value };
+  });
+  const resources = [{ resourceType, resourceName, configs }];
+  const { responses } = await wire.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
+  return responses[0];
+}
+
 /** A broker in this process, with its own directory and a random port. */
 export class TestBroker {
   readonly env: Env;
@@ -45,24 +60,31 @@ export class TestBroker {
   /** Starts a broker; `world` replaces parts of the real environment. */
   static async start(
     settings: Record<string, string> = {},
-    directory = mkdtempSync(join(tmpdir(), "samsa-broker-")),
+    directory?: string,
     world: Partial<Env> = {},
     options: Partial<NodeOptions> = {},
   ) {
+    const home = directory ?? mkdtempSync(join(tmpdir(), "samsa-broker-"));
     const lines: LogLine[] = [];
     const at = (level: string) => (message: string) => void lines.push({ level, message });
     const logger: Logger = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
     const all = {
       listeners: "PLAINTEXT://127.0.0.1:0",
-      "log.dirs": join(directory, "data"),
+      "log.dirs": join(home, "data"),
       "offsets.topic.num.partitions": "3",
       ...ONE_REPLICA,
       "group.initial.rebalance.delay.ms": "0",
       ...settings,
     };
     const env = { ...nodeEnv({ logger }), ...world };
-    const node = await Node.start(env, { settings: new Map(Object.entries(all)), ...options });
-    return new TestBroker(env, node, directory, lines);
+    try {
+      const node = await Node.start(env, { settings: new Map(Object.entries(all)), ...options });
+      return new TestBroker(env, node, home, lines);
+    } catch (error) {
+      // A directory of the caller's is its own to look into.
+      if (directory === undefined) rmSync(home, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   get broker(): BrokerRole {
