@@ -1,16 +1,16 @@
-import { existsSync, mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Env, Network } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { ApiKey, Errors } from "@samsa/protocol";
+import { ApiKey, errorOf } from "@samsa/protocol";
 import { BatchCursor } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
 import { describe, expect, test } from "vitest";
 import { DecisionTimes } from "../src/controller/decision-times.ts";
 import { ConnectionLimits } from "../src/limits/connection-limits.ts";
 import { formatStorage } from "../src/index.ts";
-import { connectTo, TestBroker } from "./wire.ts";
+import { alterConfigs, connectTo, TestBroker } from "./wire.ts";
 
 /** Node of a `SimCluster` that is the controller only. */
 const CONTROLLER = 9;
@@ -54,10 +54,10 @@ describe("two-phase commit (KIP-939)", () => {
     const request = { transactionalId: "x", transactionTimeoutMs: 1000, ...draft };
     for (;;) {
       const { errorCode } = await wire.ask("InitProducerId", 6, request);
-      const [error] = Object.entries(Errors).find(([, { code }]) => code === errorCode) ?? [];
+      const error = errorOf(errorCode).name;
       if (error !== "NOT_COORDINATOR" && error !== "COORDINATOR_LOAD_IN_PROGRESS") {
         wire.close();
-        return error ?? "";
+        return error;
       }
     }
   }
@@ -227,9 +227,7 @@ test("listener.name.NAME.max.connections limits one listener, in the file and at
     await held.ask("ApiVersions", 0, {});
     expect(await isServed()).toBe(false);
     const wire = await broker.connect();
-    const configs = [{ name: "listener.name.other.max.connections", configOperation: 0, value: "5" }];
-    const resources = [{ resourceType: 4, resourceName: "", configs }];
-    await wire.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
+    await alterConfigs(wire, 4, "", { "listener.name.other.max.connections": "5" });
     expect(await isServed()).toBe(true);
     expect(broker.lines.some(({ message }) => message.includes("has no effect"))).toBe(false);
     held.close();
@@ -256,18 +254,24 @@ test("server.max.startup.time.ms ends a start that does not get on", async () =>
   await expect(TestBroker.start(settings, directory)).rejects.toThrow(
     "the start has taken longer than 300 ms (server.max.startup.time.ms)",
   );
+  rmSync(directory, { recursive: true });
 });
 
 test("log.initial.task.delay.ms holds back the first checkpoint", async () => {
-  const recoveryPoints = (broker: TestBroker): boolean =>
-    existsSync(join(broker.directory, "data", "recovery-point-offset-checkpoint"));
-  await withBroker({ "log.initial.task.delay.ms": "10" }, broker =>
-    expect.poll(() => recoveryPoints(broker), { timeout: 10_000 }).toBe(true),
-  );
-  await withBroker({ "log.initial.task.delay.ms": "60000" }, async broker => {
-    await new Promise(resolve => setTimeout(resolve, 1500));
-    expect(recoveryPoints(broker)).toBe(false);
-  });
+  const cluster = new SimCluster({ settings: { "log.initial.task.delay.ms": "20000" } });
+  const began = cluster.world.now();
+  await cluster.startAll();
+  const names = () =>
+    cluster.nodes
+      .get(1)
+      ?.env.disk.list("/data")
+      .map(({ name }) => name);
+  const checkpoint = "recovery-point-offset-checkpoint";
+  await cluster.world.runFor(19_000 - (cluster.world.now() - began));
+  expect(names()).not.toContain(checkpoint);
+  await cluster.world.runFor(5000);
+  expect(names()).toContain(checkpoint);
+  await cluster.close();
 });
 
 describe("times of the controller's decisions", () => {
