@@ -1,8 +1,10 @@
 import { fromUtf8 } from "@samsa/base";
-import { Admin, CLUSTER_DEFAULTS, ClusterClient, ShareConsumer } from "@samsa/client-runtime";
+import { Admin, type ClusterClient, ShareConsumer } from "@samsa/client-runtime";
 import { Prng, SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
+/** Longest time for a condition, in ms. */
+const LIMIT_MS = 180_000;
 const QUEUE = "dlq.orders";
 const ENABLED = [{ name: "errors.deadletterqueue.group.enable", value: "true" }];
 
@@ -24,13 +26,7 @@ beforeEach(async () => {
   const settings = { ...replicas, "share.coordinator.state.topic.min.isr": "1" };
   cluster = new SimCluster({ settings });
   await cluster.startAll();
-  client = new ClusterClient(cluster.clientEnv, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId: "client",
-    software: { name: "test", version: "1" },
-    requestTimeoutMs: 3000,
-  });
+  client = cluster.client({ requestTimeoutMs: 3000 });
   consumer = new ShareConsumer(client, { groupId: "g" }, {});
   expect(await cluster.createTopic("orders", [1, 2], [])).toBe(0);
   await cluster.untilPartition("orders", { leader: 1, isr: [1, 2] });
@@ -66,14 +62,7 @@ async function reject(values: readonly string[]): Promise<void> {
 /** Runs of letters that broker `id` has not written yet. */
 const waiting = (id: number): number => cluster.nodes.get(id)?.broker.shares.deadLetters.size ?? 0;
 
-/** Lets time pass until `holds`; fails after three minutes. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const limit = cluster.world.now() + 180_000;
-  while (!(await holds())) {
-    if (cluster.world.now() > limit) throw new Error("it does not hold");
-    await cluster.world.runFor(20);
-  }
-}
+const until = (holds: () => boolean | Promise<boolean>) => cluster.until(holds, undefined, LIMIT_MS);
 
 /** Lag of the group, once its states are written. */
 async function lag(): Promise<number> {

@@ -2,7 +2,6 @@ import { ZERO_UUID } from "@samsa/base";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Admin, ClusterClient } from "../src/index.ts";
-import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -13,7 +12,7 @@ beforeEach(async () => {
     settings: { "offsets.topic.num.partitions": "3", "transaction.state.log.num.partitions": "3" },
   });
   await cluster.startAll();
-  client = simClient(cluster);
+  client = cluster.client();
   admin = new Admin(client);
 });
 
@@ -37,13 +36,7 @@ async function eventually<T>(ask: () => Promise<T>, look: (answer: T) => unknown
   }
 }
 
-const refusal = (promise: Promise<unknown>): Promise<unknown> =>
-  run(
-    promise.then(
-      value => value,
-      (error: unknown) => error,
-    ),
-  );
+const refusal = (promise: Promise<unknown>): Promise<unknown> => cluster.refusal(promise);
 
 describe("topics", () => {
   test("are created, listed, described, grown and deleted; each has a result of its own", async () => {

@@ -1,7 +1,6 @@
 import { SimCluster } from "@samsa/sim";
 import { afterEach, expect, test } from "vitest";
 import { type ClusterClient, type ClusterSettings } from "../src/index.ts";
-import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -9,7 +8,7 @@ let client: ClusterClient;
 async function start(settings: Partial<ClusterSettings> = {}): Promise<void> {
   cluster = new SimCluster();
   await cluster.startAll();
-  client = simClient(cluster, settings);
+  client = cluster.client(settings);
 }
 
 afterEach(async () => {
@@ -17,13 +16,7 @@ afterEach(async () => {
   await cluster.close();
 });
 
-const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
-  cluster.settle(
-    promise.then(
-      () => "no error",
-      (error: unknown) => error,
-    ),
-  );
+const errorOf = (promise: Promise<unknown>): Promise<unknown> => cluster.refusal(promise);
 
 test("finds topics, leaders and coordinators", async () => {
   await start();

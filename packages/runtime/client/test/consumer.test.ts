@@ -13,23 +13,18 @@ import {
   type ConsumerOptions,
   type RecordStream,
 } from "../src/index.ts";
-import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
 let consumer: Consumer;
+/** Timestamp of the first record of each batch; retention deletes those of long ago. */
+let began: number;
 
 const run = <T>(promise: Promise<T>): Promise<T> => cluster.settle(promise);
-const refusal = (promise: Promise<unknown>): Promise<unknown> =>
-  run(
-    promise.then(
-      () => "no error",
-      (error: unknown) => error,
-    ),
-  );
+const refusal = (promise: Promise<unknown>): Promise<unknown> => cluster.refusal(promise);
 
 function newClient(): ClusterClient {
-  return simClient(cluster, { requestTimeoutMs: 3000 });
+  return cluster.client({ requestTimeoutMs: 3000 });
 }
 
 /** Begins to read partitions of `orders` from the beginning. */
@@ -39,10 +34,10 @@ function read(settings: ConsumerOptions = {}, parts: ConsumerParts = {}, partiti
   return consumer;
 }
 
-async function produce(partition: number, values: readonly string[], timestamp = 1000): Promise<void> {
+async function produce(partition: number, values: readonly string[]): Promise<void> {
   const { crypto, codecs } = cluster.clientEnv;
   const news = values.map((value, i) => ({
-    ...{ timestamp: timestamp + i, key: utf8(`key of ${value}`), value: utf8(value) },
+    ...{ timestamp: began + i, key: utf8(`key of ${value}`), value: utf8(value) },
     headers: [{ key: "n", value: utf8(String(i)) }],
   }));
   const records = [buildBatch(news, {}, { crc32c: crypto.crc32c, codecs })];
@@ -73,6 +68,7 @@ const valuesOf = (records: Iterable<ConsumedRecord>): string[] =>
 beforeEach(async () => {
   cluster = new SimCluster();
   await cluster.startAll();
+  began = cluster.clientEnv.clock.now();
   client = newClient();
   const assignments = [
     [1, 2, 3],
@@ -153,7 +149,7 @@ describe("records", () => {
     expect(valuesOf(ofPartition(0))).toEqual(["a", "b", "c"]);
     expect(valuesOf(ofPartition(1))).toEqual(["x", "y"]);
     const [, second] = ofPartition(0);
-    expect(second).toMatchObject({ topic: "orders", offset: 1, timestamp: 1001, timestampType: "CreateTime" });
+    expect(second).toMatchObject({ topic: "orders", offset: 1, timestamp: began + 1, timestampType: "CreateTime" });
     expect(fromUtf8(second.key ?? new Uint8Array(0))).toBe("key of b");
     expect(second.headers.map(({ key, value }) => [key, fromUtf8(value ?? new Uint8Array(0))])).toEqual([["n", "1"]]);
   });
@@ -306,9 +302,9 @@ describe("positions", () => {
     expect(valuesOf(await take(stream, 2))).toEqual(["b", "c"]);
     consumer.seek("orders", 0, "end");
     await expect(run(consumer.position("orders", 0))).resolves.toBe(3);
-    await run(consumer.seekToTime("orders", 0, 1002));
+    await run(consumer.seekToTime("orders", 0, began + 2));
     await expect(run(consumer.position("orders", 0))).resolves.toBe(2);
-    await run(consumer.seekToTime("orders", 0, 5000));
+    await run(consumer.seekToTime("orders", 0, began + 4000));
     await expect(run(consumer.position("orders", 0))).resolves.toBe(3);
   });
 
@@ -320,7 +316,9 @@ describe("positions", () => {
       [...(await run(found))].map(([, outcome]) => (outcome instanceof Error ? outcome.name : outcome.offset));
     expect(await offsets(consumer.beginningOffsets(both))).toEqual([0, 0]);
     expect(await offsets(consumer.endOffsets(both))).toEqual([3, 0]);
-    expect(await offsets(consumer.offsetsForTimes(both.map(one => ({ ...one, timestamp: 1001 }))))).toEqual([1, -1]);
+    expect(await offsets(consumer.offsetsForTimes(both.map(one => ({ ...one, timestamp: began + 1 }))))).toEqual([
+      1, -1,
+    ]);
     await expect(refusal(consumer.offsetsForTimes([{ ...both[0], timestamp: -1 }]))).resolves.toMatchObject({
       name: "INVALID_ARGUMENT",
     });
@@ -391,8 +389,8 @@ describe("transactions", () => {
   }
 
   async function send(values: readonly string[], baseSequence: number): Promise<void> {
-    const { crypto, codecs } = cluster.clientEnv;
-    const news = values.map(value => ({ timestamp: 1, key: null, value: utf8(value) }));
+    const { crypto, codecs, clock } = cluster.clientEnv;
+    const news = values.map(value => ({ timestamp: clock.now(), key: null, value: utf8(value) }));
     const options = { ...producer, baseSequence, transactional: true };
     const records = [buildBatch(news, options, { crc32c: crypto.crc32c, codecs })];
     const added = {

@@ -3,7 +3,6 @@ import { SimCluster } from "@samsa/sim";
 import { afterEach, expect, test } from "vitest";
 import { EffectLoop, type EffectSource } from "../src/cluster/effect-loop.ts";
 import { type ClusterClient, type ClusterSettings } from "../src/index.ts";
-import { simClient } from "./sim-client.ts";
 
 interface Request {
   readonly type: "request";
@@ -16,7 +15,7 @@ let client: ClusterClient;
 async function start(settings: Partial<ClusterSettings> = {}): Promise<void> {
   cluster = new SimCluster();
   await cluster.startAll();
-  client = simClient(cluster, settings);
+  client = cluster.client(settings);
 }
 
 afterEach(async () => {

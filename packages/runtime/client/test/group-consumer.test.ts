@@ -11,7 +11,6 @@ import {
   type JoinedGeneration,
   type RebalanceListener,
 } from "../src/index.ts";
-import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -21,7 +20,7 @@ const run = <T>(promise: Promise<T>): Promise<T> => cluster.settle(promise);
 const PARTITIONS = 4;
 
 function newClient(): ClusterClient {
-  return simClient(cluster, { requestTimeoutMs: 3000 });
+  return cluster.client({ requestTimeoutMs: 3000 });
 }
 
 /** A consumer in a group, and all that it has read. */
@@ -85,8 +84,9 @@ class Member {
 }
 
 async function produce(partition: number, values: readonly string[], topic = "orders"): Promise<void> {
-  const { crypto, codecs } = cluster.clientEnv;
-  const news = values.map(value => ({ timestamp: 1000, key: null, value: utf8(value) }));
+  const { crypto, codecs, clock } = cluster.clientEnv;
+  // Retention deletes older records.
+  const news = values.map(value => ({ timestamp: clock.now(), key: null, value: utf8(value) }));
   const records = [buildBatch(news, {}, { crc32c: crypto.crc32c, codecs })];
   const body = {
     ...{ transactionalId: null, acks: -1, timeoutMs: 3000 },
@@ -101,14 +101,7 @@ async function produce(partition: number, values: readonly string[], topic = "or
   );
 }
 
-/** Lets time pass until `holds`; fails after a minute. */
-async function until(holds: () => boolean, what = () => "it does not hold"): Promise<void> {
-  const limit = cluster.world.now() + 60_000;
-  while (!holds()) {
-    if (cluster.world.now() > limit) throw new Error(what());
-    await cluster.world.runFor(20);
-  }
-}
+const until = (holds: () => boolean, what?: () => string) => cluster.until(holds, what);
 
 const all = (): string[] => members.flatMap(({ values }) => values);
 const owned = (): string[][] => members.map(member => member.owned);

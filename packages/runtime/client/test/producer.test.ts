@@ -3,7 +3,6 @@ import { BatchCursor, defaultCompression, RecordCursor } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type ClusterClient, Producer, type ProducerOptions } from "../src/index.ts";
-import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -30,7 +29,7 @@ afterEach(async () => {
 });
 
 function clientOf(clientId: string): ClusterClient {
-  return simClient(cluster, { clientId, requestTimeoutMs: 2000, allowAutoTopicCreation: false });
+  return cluster.client({ clientId, requestTimeoutMs: 2000, allowAutoTopicCreation: false });
 }
 
 function start(options: ProducerOptions = {}, over = client): Producer {

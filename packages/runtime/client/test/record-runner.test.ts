@@ -3,7 +3,6 @@ import { buildBatch } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Admin, type ClusterClient, type ConsumedRecord, Consumer, type RunOptions } from "../src/index.ts";
-import { simClient } from "./sim-client.ts";
 
 let cluster: SimCluster;
 let client: ClusterClient;
@@ -14,12 +13,13 @@ const textOf = ({ value }: ConsumedRecord): string => fromUtf8(value ?? new Uint
 const sleep = (ms: number): Promise<void> => new Promise(resolve => cluster.clientEnv.timers.after(ms, resolve));
 
 function newClient(): ClusterClient {
-  return simClient(cluster);
+  return cluster.client();
 }
 
 async function produce(partition: number, values: readonly string[]): Promise<void> {
-  const { crypto, codecs } = cluster.clientEnv;
-  const news = values.map(value => ({ timestamp: 1000, key: utf8(value.slice(0, 1)), value: utf8(value) }));
+  const { crypto, codecs, clock } = cluster.clientEnv;
+  // Retention deletes older records.
+  const news = values.map(value => ({ timestamp: clock.now(), key: utf8(value.slice(0, 1)), value: utf8(value) }));
   const records = [buildBatch(news, {}, { crc32c: crypto.crc32c, codecs })];
   const topicData = [{ name: "orders", partitionData: [{ index: partition, records }] }];
   const body = { transactionalId: null, acks: -1, timeoutMs: 3000, topicData };

@@ -6,8 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   type Acknowledged,
   Admin,
-  CLUSTER_DEFAULTS,
-  ClusterClient,
+  type ClusterClient,
   ShareConsumer,
   type ShareConsumerOptions,
   type ShareConsumerParts,
@@ -23,15 +22,11 @@ const opened: { readonly consumer: ShareConsumer; readonly client: ClusterClient
 const run = <T>(promise: Promise<T>): Promise<T> => cluster.settle(promise);
 const textOf = ({ value }: ShareRecord): string => fromUtf8(value ?? new Uint8Array(0));
 const LOCK_MS = 5000;
+/** Longest time for a condition, in ms. */
+const LIMIT_MS = 180_000;
 
 function newClient(node = "client"): ClusterClient {
-  return new ClusterClient(cluster.world.node(node).env, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: cluster.brokers,
-    clientId: node,
-    software: { name: "test", version: "1" },
-    requestTimeoutMs: 3000,
-  });
+  return cluster.client({ requestTimeoutMs: 3000 }, node);
 }
 
 /** A share consumer on a node of its own, which has joined. */
@@ -73,14 +68,7 @@ async function take(
   return found;
 }
 
-/** Lets time pass until `holds`; fails after three minutes. */
-async function until(holds: () => boolean, what = () => "it does not hold"): Promise<void> {
-  const limit = cluster.world.now() + 180_000;
-  while (!holds()) {
-    if (cluster.world.now() > limit) throw new Error(what());
-    await cluster.world.runFor(20);
-  }
-}
+const until = (holds: () => boolean, what?: () => string) => cluster.until(holds, what, LIMIT_MS);
 
 async function produce(partition: number, values: readonly string[], topic = "orders"): Promise<void> {
   const { crypto, codecs, clock } = cluster.clientEnv;
@@ -121,6 +109,7 @@ beforeEach(async () => {
     settings: {
       "offsets.topic.num.partitions": "1",
       "share.coordinator.state.topic.num.partitions": "1",
+      "share.coordinator.state.topic.replication.factor": "3",
       "group.share.min.heartbeat.interval.ms": "500",
       "group.share.heartbeat.interval.ms": "500",
       "group.share.min.record.lock.duration.ms": "1000",

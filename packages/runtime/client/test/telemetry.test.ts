@@ -3,7 +3,6 @@ import type { Measurement } from "@samsa/client-kernel";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, expect, test } from "vitest";
 import { Producer } from "../src/index.ts";
-import { simClient } from "./sim-client.ts";
 import { metricsData } from "../src/telemetry/metrics-data.ts";
 
 let cluster: SimCluster | undefined;
@@ -64,7 +63,7 @@ test("metrics are written as OTLP's messages", () => {
 test("a client has no id in a cluster without telemetry", async () => {
   const world = (cluster = new SimCluster());
   await world.startAll();
-  const client = simClient(world);
+  const client = world.client();
   const producer = new Producer(client);
   const refused = producer.clientInstanceId().then(
     () => "no error",

@@ -1,5 +1,6 @@
 import { type Env, entryAt, utf8 } from "@samsa/base";
 import { formatStorage, Node } from "@samsa/broker";
+import { CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
 import { buildBatch, readRecords, type Tools } from "@samsa/records";
 import type { ApiName } from "@samsa/protocol";
 import { BrokerLink, type RequestOf, type ResponseOf } from "@samsa/wire";
@@ -7,6 +8,8 @@ import { World } from "../world/world.ts";
 
 const PORT = 9092;
 const CONTROLLER_ID = 9;
+/** Time between two looks at a condition, in ms. */
+const STEP_MS = 20;
 const TIMES = {
   setupTimeoutMs: 200,
   maxSetupTimeoutMs: 400,
@@ -20,8 +23,6 @@ const SETTINGS = {
   "broker.session.timeout.ms": "1000",
   "broker.heartbeat.interval.ms": "200",
   "replica.lag.time.max.ms": "1000",
-  // Tests write records of 1970, which retention takes.
-  "log.initial.task.delay.ms": "300000",
 };
 
 /** Options of a `SimCluster`. */
@@ -107,6 +108,38 @@ export class SimCluster {
     return this.world.settle(promise);
   }
 
+  /** Lets time pass until `holds`; rejects with `what` after `withinMs`. */
+  async until(
+    holds: () => boolean | Promise<boolean>,
+    what = (): string => "it does not hold",
+    withinMs = 60_000,
+  ): Promise<void> {
+    const limit = this.world.now() + withinMs;
+    while (!(await holds())) {
+      if (this.world.now() > limit) throw new Error(what());
+      await this.world.runFor(STEP_MS);
+    }
+  }
+
+  /** Lets time pass until `promise` rejects; resolves with the error. */
+  refusal(promise: Promise<unknown>): Promise<unknown> {
+    const fulfilled = (): never => {
+      throw new Error("the promise is fulfilled");
+    };
+    return this.settle(promise.then(fulfilled, (error: unknown) => error));
+  }
+
+  /** Client of the brokers on a node of its own, with Kafka's defaults but for `settings`. The caller closes it. */
+  client(settings: Partial<ClusterSettings> = {}, node = "client"): ClusterClient {
+    return new ClusterClient(this.world.node(node).env, {
+      ...CLUSTER_DEFAULTS,
+      bootstrapServers: this.brokers,
+      clientId: node,
+      software: { name: "test", version: "1" },
+      ...settings,
+    });
+  }
+
   #link(id: number): BrokerLink {
     const known = this.#links.get(id);
     if (known !== undefined) return known;
@@ -154,15 +187,7 @@ export class SimCluster {
         ([name, value]) => sorted(state[name as keyof typeof state]) === sorted(value),
       );
     };
-    try {
-      const limit = this.world.now() + 60_000;
-      while (!(await holds())) {
-        if (this.world.now() > limit) throw new Error("not within 60 s");
-        await this.world.runFor(50);
-      }
-    } catch (error) {
-      throw new Error(`the partition is ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`, { cause: error });
-    }
+    await this.until(holds, () => `the partition is ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`);
   }
 
   /** Creates a topic with one partition. */
