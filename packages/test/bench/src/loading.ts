@@ -32,9 +32,8 @@ async function committed(broker: BrokerProcess, groupId: string): Promise<number
   }
 }
 
-/** Starts the broker; returns the time from its spawn until a group has its offset, in ms, and its processor seconds. */
-async function answered(start: () => Promise<BrokerProcess>, groupId: string, offset: number) {
-  const broker = await start();
+/** Waits until a group has its offset; returns the time since the spawn of the broker, in ms, and its processor seconds. */
+async function untilCommitted(broker: BrokerProcess, groupId: string, offset: number) {
   const began = performance.now() - broker.startMs;
   while (performance.now() - began < LIMIT_MS) {
     const found = await committed(broker, groupId).catch((error: unknown) => {
@@ -42,11 +41,10 @@ async function answered(start: () => Promise<BrokerProcess>, groupId: string, of
       throw error;
     });
     const ms = performance.now() - began;
-    if (found === offset) return { broker, ms, cpu: broker.cpuSeconds() ?? Number.NaN };
+    if (found === offset) return { ms, cpu: broker.cpuSeconds() ?? Number.NaN };
     if (found !== undefined) throw new Error(`${groupId} has the offset ${found} instead of ${offset}`);
     await sleep(2);
   }
-  await broker.stop();
   throw new Error(`${LIMIT_MS} ms went by without the offsets of ${groupId}`);
 }
 
@@ -61,12 +59,12 @@ export async function loading(contender: Contender, _java: Java, { folder, quick
   try {
     await requests("stored-commit", { broker, data: join(folder, "data"), quick });
     await broker.stop();
-    const before = await answered(start, STORED.first, 1);
-    broker = before.broker;
+    broker = await start();
+    const before = await untilCommitted(broker, STORED.first, 1);
     await requests("stored-commits", { broker, data: join(folder, "data"), quick });
     await broker.stop();
-    const after = await answered(start, STORED.first, roundsOf(quick));
-    broker = after.broker;
+    broker = await start();
+    const after = await untilCommitted(broker, STORED.first, roundsOf(quick));
     return new Map([
       ["loading.start", after.ms],
       ["loading.more", after.ms - before.ms],

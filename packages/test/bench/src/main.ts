@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { type Contender, kafka, samsa } from "./contenders.ts";
 import { findJava } from "./java.ts";
 import type { Figures } from "./loads.ts";
-import { measure, median, NAMES } from "./measure.ts";
+import { measure, NAMES } from "./measure.ts";
 import { printProfiles } from "./profile.ts";
 import { type Results, table } from "./rows.ts";
+import { median } from "./system/quantile.ts";
 
 export { NAMES };
 

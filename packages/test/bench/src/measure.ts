@@ -1,4 +1,3 @@
-import { entryAt } from "@samsa/base";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Contender, topic } from "./contenders.ts";
@@ -8,6 +7,7 @@ import { type BrokerProcess, freePort } from "./process.ts";
 import { sleep } from "./system/sleep.ts";
 import { LOAD_SETTINGS } from "./request-loads.ts";
 import { RESTARTING, WIDE } from "./wide.ts";
+import { median } from "./system/quantile.ts";
 
 /** Options of `measure`. */
 export interface MeasureOptions {
@@ -35,12 +35,6 @@ export const NAMES: readonly string[] = [
 const MANY = 1000;
 const STARTS = 5;
 const IDLE_MS = 3000;
-
-/** Middle value, the higher one of two. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return entryAt(sorted, Math.floor(sorted.length / 2));
-}
 
 async function starts(contender: Contender, options: MeasureOptions): Promise<Figures> {
   const folder = join(options.folder, "starts");

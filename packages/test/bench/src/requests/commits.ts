@@ -14,24 +14,27 @@ import {
 } from "./target.ts";
 import { sleep } from "../system/sleep.ts";
 
+/** Groups, each with a connection of its own. */
 const GROUPS = 32;
+/** Requests of a group that wait for answers, each for a partition of its own. */
 const IN_FLIGHT = 4;
 const PARTITIONS = 8;
 const TOPIC = "committed";
 
-/** Offsets that a request commits. */
+/** Commit of one offset of several partitions of a topic. */
 export interface Commit {
   readonly groupId: string;
+  /** Name of the topic. */
   readonly name: string;
   readonly topicId: Uuid;
-  /** Partitions 0 to this, exclusive, or this one alone. */
+  /** Indexes of the partitions. */
   readonly partitions: readonly number[];
   readonly offset: number;
 }
 
-/** Commits offsets of a group without members; again while its coordinator is not there. */
-export async function commit(connection: BrokerConnection, { groupId, partitions, ...what }: Commit): Promise<void> {
-  const { name, topicId, offset } = what;
+/** Commits for a group without members; again while its coordinator is not there. */
+export async function commit(connection: BrokerConnection, request: Commit): Promise<void> {
+  const { groupId, name, topicId, partitions, offset } = request;
   const rows = partitions.map(partitionIndex => ({
     partitionIndex,
     committedOffset: offset,
@@ -61,9 +64,8 @@ export async function commits(target: Target): Promise<Measured> {
   );
   let offset = 0;
   const lanes = groups.flatMap(({ connection, groupId }) =>
-    Array.from({ length: IN_FLIGHT }, (_, lane) => () => {
-      const commit1 = { groupId, name: TOPIC, topicId, partitions: [lane], offset: offset++ };
-      return commit(connection, commit1);
+    Array.from({ length: IN_FLIGHT }, (_, partition) => () => {
+      return commit(connection, { groupId, name: TOPIC, topicId, partitions: [partition], offset: offset++ });
     }),
   );
   const { warmMs, measuredMs } = spans(target.quick);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { KafkaClient } from "@samsa/client";
 import { alter, connect, costOf, createTopic, type Measured, RESOURCE, type Target, until } from "./target.ts";
 import { sleep } from "../system/sleep.ts";
+import { quantile } from "../system/quantile.ts";
 
 const TOPIC = "compacted";
 const PROBED = "probed";
@@ -60,7 +61,7 @@ async function probe(client: KafkaClient, goesOn: () => boolean): Promise<number
   }
   await Promise.all(sent);
   await producer.close();
-  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.NaN;
+  return quantile(times, 0.99);
 }
 
 /** Measures the compaction of a log in small segments of which a tenth stays, and the latency of produce meanwhile. */

@@ -2,6 +2,7 @@ import { entryAt } from "@samsa/base";
 import { ClassicGroup, type GroupPlace } from "./classic-group.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { connectAll, coordinatorsOf, costOf, createTopic, type Measured, type Target, until } from "./target.ts";
+import { median } from "../system/quantile.ts";
 
 const PARTITIONS = 1000;
 const CLASSIC_MEMBERS = 200;
@@ -41,9 +42,7 @@ async function settleMany(target: Target, create: (name: string) => Promise<Grou
   const end = performance.now() + (target.quick ? SPAN_MS.quick : SPAN_MS.full);
   do all.push(await settle(target, await create(`${kind}-${all.length}`)));
   while (performance.now() < end);
-  const middle = (values: readonly number[]): number =>
-    values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-  return { ms: middle(all.map(({ ms }) => ms)), cpu: middle(all.map(({ cpu }) => cpu)) };
+  return { ms: median(all.map(({ ms }) => ms)), cpu: median(all.map(({ cpu }) => cpu)) };
 }
 
 /** Measures large groups: the time until all members, who come at once, have a balanced assignment. */
