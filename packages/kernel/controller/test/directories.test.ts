@@ -13,28 +13,16 @@ import {
   metadataRecord,
 } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
-import { HASHES } from "./hashes.ts";
+import { settings } from "./fixture.ts";
 
 const FEATURES = new Map([["metadata.version", { min: 7, max: 33 }]]);
 const ELR = "eligible.leader.replicas.version";
 const SETTINGS: ControllerSettings = {
-  clusterId: "cluster",
+  ...settings,
   numPartitions: 1,
-  replicationFactor: 1,
   configs: { validate: () => undefined, isList: () => false, initial: () => null },
   features: FEATURES,
   offered: FEATURES,
-  minInsyncReplicas: 1,
-  nodeId: 1,
-  quorumNodes: () => [1],
-  sessionTimeoutMs: 9000,
-  hasEnded: () => false,
-  isLocal: () => false,
-  preferredElectionIntervalMs: 300_000,
-  uncleanElectionIntervalMs: 300_000,
-  maxIdleIntervalMs: 0,
-  kraftVersion: () => 1,
-  hashes: HASHES,
   replication: () => ({ uncleanLeaderElection: false, minInsyncReplicas: 2 }),
   describeTopic: () => [],
 };

@@ -7,6 +7,7 @@ import {
   type PeriodicDecision,
 } from "@samsa/controller";
 import { configsOf, EMPTY_IMAGE, RESOURCE_TYPE } from "@samsa/metadata";
+import { blockingHashes } from "@samsa/node";
 import {
   brokerHeartbeatRequest,
   brokerRegistrationRequest,
@@ -16,7 +17,6 @@ import {
   type MetadataRecord,
 } from "@samsa/protocol";
 import { expect } from "vitest";
-import { HASHES } from "./hashes.ts";
 
 export const FEATURES = new Map([
   ["metadata.version", { min: 7, max: 33 }],
@@ -46,7 +46,7 @@ export const settings: ControllerSettings = {
   uncleanElectionIntervalMs: 300_000,
   maxIdleIntervalMs: 0,
   kraftVersion: () => 1,
-  hashes: HASHES,
+  hashes: blockingHashes,
   replication: (image, topic) => {
     const configs = configsOf(image, RESOURCE_TYPE.topic, topic);
     return {

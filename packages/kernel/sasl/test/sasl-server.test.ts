@@ -12,21 +12,18 @@ import {
   ScramServer,
   type ScramServerOptions,
 } from "@samsa/sasl";
+import { blockingHashes } from "@samsa/node";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { stored } from "./scram-server.ts";
 
 const NAMES = { "SHA-256": "sha256", "SHA-512": "sha512" } as const;
-const HASHES: ScramServerOptions["hashes"] = {
-  hash: (name, bytes) => crypto.createHash(NAMES[name]).update(bytes).digest(),
-  hmac: (name, key, bytes) => crypto.createHmac(NAMES[name], key).update(bytes).digest(),
-};
 const SECRET = utf8("a secret of the process");
 
 function scramServer(change: Partial<ScramServerOptions> = {}): ScramServer {
   return new ScramServer({
     hash: "SHA-256",
-    hashes: HASHES,
+    hashes: blockingHashes,
     credentialOf: () => undefined,
     nonce: "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
     secret: SECRET,
@@ -70,8 +67,8 @@ describe("a server of SCRAM", () => {
   test("has the messages of RFC 7677", () => {
     const salt = Buffer.from("W22ZaJ0SNY7soEsUEjb6gQ==", "base64");
     const key = crypto.pbkdf2Sync("pencil", salt, 4096, 32, "sha256");
-    const hmac = (text: string) => HASHES.hmac("SHA-256", key, utf8(text));
-    const storedKey = HASHES.hash("SHA-256", hmac("Client Key"));
+    const hmac = (text: string) => blockingHashes.hmac("SHA-256", key, utf8(text));
+    const storedKey = blockingHashes.hash("SHA-256", hmac("Client Key"));
     const credential = { salt, iterations: 4096, storedKey, serverKey: hmac("Server Key") };
     const server = scramServer({ credentialOf: name => (name === "user" ? credential : undefined) });
     const first = challenge(server.received(utf8("n,,n=user,r=rOprNGfwEbeRWgbNEkqO")));
@@ -93,7 +90,7 @@ describe("a server of SCRAM", () => {
           hash,
           credentialOf: name => (name === username ? stored(hash, right) : undefined),
         });
-        const client = new ScramClient(HASHES, { hash, username, password: tried, nonce: "abcdef" });
+        const client = new ScramClient(blockingHashes, { hash, username, password: tried, nonce: "abcdef" });
         if (tried !== right) {
           expect(refusal(() => played(client, server))).toBe("invalid credentials");
           return;
@@ -109,7 +106,7 @@ describe("a server of SCRAM", () => {
 
   test("says nothing about which users there are", () => {
     const client = (username: string): ScramClient =>
-      new ScramClient(HASHES, { hash: "SHA-256", username, password: "guessed", nonce: "abcdef" });
+      new ScramClient(blockingHashes, { hash: "SHA-256", username, password: "guessed", nonce: "abcdef" });
     const firstFor = (username: string): string =>
       challenge(scramServer({ nonce: "xyz" }).received(sentBy(client(username).start())));
     expect(firstFor("nobody")).toMatch(/^r=abcdefxyz,s=[A-Za-z0-9+/=]{24},i=4096$/);
@@ -121,14 +118,14 @@ describe("a server of SCRAM", () => {
   test("refuses a credential with too few iterations", () => {
     const weak: ScramCredential = stored("SHA-256", "pw", 1000);
     const server = scramServer({ credentialOf: () => weak });
-    const client = new ScramClient(HASHES, { hash: "SHA-256", username: "u", password: "pw", nonce: "abc" });
+    const client = new ScramClient(blockingHashes, { hash: "SHA-256", username: "u", password: "pw", nonce: "abc" });
     expect(refusal(() => played(client, server))).toBe("invalid credentials");
   });
 
   test("knows no delegation tokens, and no user by the name of one", () => {
     const server = scramServer({ credentialOf: () => stored("SHA-256", "hmac") });
     const client = (delegationToken: boolean): ScramClient =>
-      new ScramClient(HASHES, {
+      new ScramClient(blockingHashes, {
         hash: "SHA-256",
         username: "token-1",
         password: "hmac",
@@ -177,7 +174,7 @@ describe("a server of PLAIN", () => {
   const server = (): PlainServer =>
     new PlainServer(
       name => passwords.get(name),
-      bytes => HASHES.hash("SHA-256", bytes),
+      bytes => blockingHashes.hash("SHA-256", bytes),
     );
   const message = (text: string): Uint8Array => utf8(text.replaceAll("|", "\0"));
 

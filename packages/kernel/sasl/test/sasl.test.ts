@@ -7,18 +7,14 @@ import {
   SaslError,
   type SaslStep,
   ScramClient,
-  type ScramHashes,
   unsecuredToken,
 } from "@samsa/sasl";
+import { blockingHashes } from "@samsa/node";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ScramServer, stored } from "./scram-server.ts";
 
 const NAMES = { "SHA-256": "sha256", "SHA-512": "sha512" } as const;
-const HASHES: ScramHashes = {
-  hash: (name, bytes) => crypto.createHash(NAMES[name]).update(bytes).digest(),
-  hmac: (name, key, bytes) => crypto.createHmac(NAMES[name], key).update(bytes).digest(),
-};
 const NONCE = "rOprNGfwEbeRWgbNEkqO";
 
 function sent(step: SaslStep): string {
@@ -27,7 +23,7 @@ function sent(step: SaslStep): string {
 }
 
 function scram(username: string, password: string, hash: HashName = "SHA-256"): ScramClient {
-  return new ScramClient(HASHES, { hash, username, password, nonce: NONCE });
+  return new ScramClient(blockingHashes, { hash, username, password, nonce: NONCE });
 }
 
 /** Derives the key that the client asks for, and passes it in. */
@@ -73,7 +69,7 @@ describe("SCRAM", () => {
 
   test("marks a delegation token", () => {
     const options = { hash: "SHA-512", username: "id", password: "hmac", nonce: NONCE } as const;
-    const client = new ScramClient(HASHES, { ...options, delegationToken: true });
+    const client = new ScramClient(blockingHashes, { ...options, delegationToken: true });
     expect(sent(client.start())).toBe(`n,,n=id,r=${NONCE},tokenauth=true`);
   });
 
