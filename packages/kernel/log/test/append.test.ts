@@ -1,12 +1,9 @@
 import { crc32c, utf8 } from "@samsa/base";
-import { nodeCodecs } from "@samsa/node";
-import { BatchCursor, buildBatch, readRecords, type Tools } from "@samsa/records";
+import { BatchCursor, buildBatch, readRecords } from "@samsa/records";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   fileName,
-  IndexCache,
-  KEEP_ALL,
   LOG_SUFFIX,
   type LogConfig,
   type LogEffect,
@@ -14,14 +11,10 @@ import {
   readEpochs,
   TIME_INDEX_SUFFIX,
 } from "../src/index.ts";
-
-const tools: Tools = { crc32c, codecs: nodeCodecs() };
+import { openState, tools } from "./fixture.ts";
 
 function open(config: Partial<LogConfig> = {}, base = 0) {
-  const reader = { measure() {}, attach() {}, txns: () => new Uint8Array(0) };
-  const cache = new IndexCache(1 << 24);
-  const state = new LogState({ tools, config: { ...KEEP_ALL, ...config }, draw: () => 0, cache, reader });
-  state.startOffset = state.endOffset = state.producers.endOffset = base;
+  const state = openState(config, { base });
   const out: LogEffect[] = [];
   state.createSegment(base, 0, out);
   return { state, out };

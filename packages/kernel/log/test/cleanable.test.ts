@@ -1,19 +1,9 @@
-import { crc32c } from "@samsa/base";
-import { nodeCodecs } from "@samsa/node";
-import { buildBatch, type Tools } from "@samsa/records";
+import { buildBatch } from "@samsa/records";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  cleanable,
-  groupSegments,
-  IndexCache,
-  KEEP_ALL,
-  type LogConfig,
-  LogState,
-  type Segment,
-} from "../src/index.ts";
+import { cleanable, groupSegments, KEEP_ALL, type LogConfig, LogState, type Segment } from "../src/index.ts";
+import { openState, tools } from "./fixture.ts";
 
-const tools: Tools = { crc32c, codecs: nodeCodecs() };
 const NOW = 10_000;
 
 interface Facts {
@@ -46,15 +36,7 @@ const facts: fc.Arbitrary<Facts> = fc.record({
 
 /** Log with these segments; the last is active, and all of them are in memory. */
 function logOf({ segments, base, config }: Facts): LogState {
-  const reader = { measure() {}, attach() {}, txns: () => new Uint8Array(0) };
-  const state = new LogState({
-    tools,
-    config: { ...KEEP_ALL, indexIntervalBytes: config.indexIntervalBytes ?? 0 },
-    draw: () => 0,
-    cache: new IndexCache(1 << 24),
-    reader,
-  });
-  state.startOffset = state.endOffset = state.producers.endOffset = base;
+  const state = openState({ indexIntervalBytes: config.indexIntervalBytes ?? 0 }, { base });
   state.createSegment(base, NOW, []);
   for (const [i, batches] of segments.entries()) {
     if (i > 0) state.roll(NOW, []);

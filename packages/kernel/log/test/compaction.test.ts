@@ -1,11 +1,10 @@
 import { crc32c, sipHash128, utf8 } from "@samsa/base";
-import { nodeCodecs } from "@samsa/node";
-import { BatchBuilder, BatchCursor, defaultCompression, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
+import { BatchBuilder, BatchCursor, defaultCompression, endTxnBatch, RecordCursor } from "@samsa/records";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type AbortedTxn, BatchFilter, mapKeys, OffsetMap, PassingTxns, type ProducerEntry } from "../src/index.ts";
+import { tools } from "./fixture.ts";
 
-const tools: Tools = { crc32c, codecs: nodeCodecs() };
 const digest = sipHash128(new Uint8Array(16));
 const RETENTION = 10;
 /** Offset of the first record: far above 2^32. */

@@ -1,12 +1,8 @@
 import { crc32c, utf8 } from "@samsa/base";
-import { nodeCodecs } from "@samsa/node";
-import { BatchCursor, buildBatch, endTxnBatch, type Tools } from "@samsa/records";
+import { BatchCursor, buildBatch, endTxnBatch } from "@samsa/records";
 import { describe, expect, test } from "vitest";
 import {
   EpochCache,
-  IndexCache,
-  KEEP_ALL,
-  LogState,
   type LogConfig,
   type LogEffect,
   offsetOfFile,
@@ -20,10 +16,9 @@ import {
   writeSnapshot,
   writeTopicId,
 } from "../src/index.ts";
+import { openState, tools } from "./fixture.ts";
 
-const tools: Tools = { crc32c, codecs: nodeCodecs() };
-const CONFIG: LogConfig = {
-  ...KEEP_ALL,
+const CONFIG: Partial<LogConfig> = {
   segmentBytes: 100_000,
   segmentMs: 1000,
   segmentIndexBytes: 1_000_000,
@@ -34,9 +29,7 @@ const CONFIG: LogConfig = {
 };
 
 function open(config: Partial<LogConfig> = {}) {
-  const cache = new IndexCache(1 << 20);
-  const reader = { measure() {}, attach() {}, txns: () => new Uint8Array(0) };
-  const state = new LogState({ tools, config: { ...CONFIG, ...config }, draw: () => 0, cache, reader });
+  const state = openState({ ...CONFIG, ...config });
   const out: LogEffect[] = [];
   state.createSegment(0, 0, out);
   const append = (

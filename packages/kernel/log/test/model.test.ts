@@ -1,6 +1,5 @@
 import { concat, crc32c, utf8, viewOf } from "@samsa/base";
-import { nodeCodecs } from "@samsa/node";
-import { BatchCursor, buildBatch, endTxnBatch, type Tools } from "@samsa/records";
+import { BatchCursor, buildBatch, endTxnBatch } from "@samsa/records";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
@@ -19,8 +18,8 @@ import {
   TIME_INDEX_SUFFIX,
   TXN_INDEX_SUFFIX,
 } from "../src/index.ts";
+import { tools } from "./fixture.ts";
 
-const tools: Tools = { crc32c, codecs: nodeCodecs() };
 const NO_BYTES = new Uint8Array(0);
 const CONFIG: LogConfig = {
   ...KEEP_ALL,

@@ -1,11 +1,10 @@
 import { crc32c } from "@samsa/base";
-import { nodeCodecs } from "@samsa/node";
-import { buildBatch, endTxnBatch, NO_SEQUENCE, type Tools } from "@samsa/records";
+import { buildBatch, endTxnBatch, NO_SEQUENCE } from "@samsa/records";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { IndexCache, KEEP_ALL, type LogEffect, LogState, readSnapshot, writeSnapshot } from "../src/index.ts";
+import { type LogEffect, type LogState, readSnapshot, writeSnapshot } from "../src/index.ts";
+import { openState, tools } from "./fixture.ts";
 
-const tools: Tools = { crc32c, codecs: nodeCodecs() };
 const LAST_SEQUENCE = 0x7fffffff;
 const EXPIRATION = 50;
 
@@ -120,8 +119,7 @@ class Pair {
 
   constructor(firstSequence: number) {
     this.firstSequence = firstSequence;
-    const reader = { measure() {}, attach() {}, txns: () => new Uint8Array(0) };
-    this.state = new LogState({ tools, config: KEEP_ALL, draw: () => 0, cache: new IndexCache(1 << 20), reader });
+    this.state = openState();
     this.state.createSegment(0, this.now, this.out);
   }
 

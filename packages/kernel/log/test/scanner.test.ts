@@ -1,11 +1,8 @@
-import { crc32c } from "@samsa/base";
-import { nodeCodecs } from "@samsa/node";
-import { buildBatch, FIELD, type Tools } from "@samsa/records";
+import { buildBatch, FIELD } from "@samsa/records";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EpochCache, LogScanner, ProducerStates, Segment } from "../src/index.ts";
-
-const tools: Tools = { crc32c, codecs: nodeCodecs() };
+import { tools } from "./fixture.ts";
 
 interface Batch {
   readonly first: number;

@@ -1,13 +1,9 @@
-import { crc32c } from "@samsa/base";
-import { nodeCodecs } from "@samsa/node";
-import { buildBatch, type Tools } from "@samsa/records";
+import { buildBatch } from "@samsa/records";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   fileName,
   fitsIndex,
-  IndexCache,
-  KEEP_ALL,
   LOG_SUFFIX,
   type LogConfig,
   type LogEffect,
@@ -16,8 +12,8 @@ import {
   Segment,
   SNAPSHOT_SUFFIX,
 } from "../src/index.ts";
+import { openState, tools } from "./fixture.ts";
 
-const tools: Tools = { crc32c, codecs: nodeCodecs() };
 const LARGEST_RELATIVE = 2 ** 31 - 1;
 
 interface Batch {
@@ -25,12 +21,6 @@ interface Batch {
   readonly last: number;
   readonly size: number;
   readonly time: number;
-}
-
-function openState(config: Partial<LogConfig> = {}, jitter = 0) {
-  const reader = { measure() {}, attach() {}, txns: () => new Uint8Array(0) };
-  const cache = new IndexCache(1 << 24);
-  return new LogState({ tools, config: { ...KEEP_ALL, ...config }, draw: () => jitter, cache, reader });
 }
 
 /** Log of which the model knows each batch; the files are names only. */
@@ -48,9 +38,7 @@ class Pair {
 
   constructor(base: number, config: Partial<LogConfig>, jitter: number) {
     this.end = this.start = base;
-    this.state = openState(config, jitter);
-    this.state.startOffset = this.state.endOffset = base;
-    this.state.producers.endOffset = base;
+    this.state = openState(config, { base, jitter });
     this.jitterMs = Math.floor(jitter * Math.min(this.state.config.segmentJitterMs, this.state.config.segmentMs));
     this.began(base);
     this.state.createSegment(base, this.now, this.out);
