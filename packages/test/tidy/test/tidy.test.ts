@@ -4,6 +4,7 @@ import { join, posix } from "node:path";
 import { VERSION } from "@samsa/base";
 import { describe, expect, test } from "vitest";
 import { forbiddenComments } from "../src/comments.ts";
+import { missingClassFiles, packagePaths } from "../src/doc-paths.ts";
 import { folderCycles, importCycles, upwardImports } from "../src/cycles.ts";
 import { longFunctions } from "../src/functions.ts";
 import { BANS, FLOORS, FOLDERS_OF_DECLARATIONS, LIMITS, ROOMS } from "../src/layers.ts";
@@ -244,6 +245,30 @@ describe("housekeeping", () => {
       }
     }
     expect(dead).toEqual([]);
+  });
+
+  test("pages name files that exist", () => {
+    const pages = ["README.md", "ARCHITECTURE.md", "STYLE.md", "CONTRIBUTING.md", "SECURITY.md", ...files("docs")];
+    const textOf = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+    const missing = pages
+      .filter(page => page.endsWith(".md"))
+      .flatMap(page => packagePaths(textOf(page)).flatMap(path => (present(path) ? [] : [`${page}: ${path}`])));
+    expect(missing).toEqual([]);
+    expect(missingClassFiles(textOf("docs/kafka-classes.md"), present)).toEqual([]);
+  });
+
+  test("a page that names a missing file is found", () => {
+    expect(packagePaths("[client](packages/app/client/README.md), `packages/base/src/x.ts`.")).toEqual([
+      "packages/app/client/README.md",
+      "packages/base/src/x.ts",
+    ]);
+    const there = new Set(["packages/a/src/x/y.ts", "packages/a/src/x/z.ts", "packages/b/src/"]);
+    const table = [
+      "## One\n\nFiles without a package are under `packages/a/src/`.\n",
+      "| `Y` | `x/y.ts`, `z.ts` | And `b/src/`. |",
+      "| `Z` | `z.ts` | `Y.ts` is a `word`. |",
+    ].join("\n");
+    expect(missingClassFiles(table, path => there.has(path))).toEqual(["z.ts", "Y.ts"]);
   });
 
   test("the lockfile carries no registry addresses", () => {
