@@ -39,7 +39,10 @@ test("a policy has nothing against a request, or throws what it has", async () =
   expect(await judge("fine")).toBeUndefined();
   expect(await judge("named")).toEqual({ code: "POLICY_VIOLATION", message: "not named on 7" });
   expect(await judge("coded")).toEqual({ code: "INVALID_CONFIG", message: "no such thing" });
-  expect(await judge("broken")).toMatchObject({ code: undefined });
+  expect(await judge("broken")).toEqual({
+    code: undefined,
+    message: "Cannot read properties of undefined (reading 'broken')",
+  });
   expect(await judge("text")).toEqual({ code: undefined, message: "a text" });
   expect(await judge("fine"), "after all that").toBeUndefined();
 });
@@ -61,11 +64,20 @@ test("one module may have several policies", async () => {
   expect((await policies.judge("alterConfig", {}))?.message).toBe("configs");
 });
 
+/** Part of a policy that objects to the topic `count` with the number of questions that its thread has had. */
+const COUNTING = `this.asked = (this.asked ?? 0) + 1;
+    if (topic === "count") throw new Error(this.asked);`;
+
 test("a promise is no answer, and its rejection harms nobody", async () => {
-  const found = await loaded(`async validate() { throw new Error("later"); }`);
+  const failures: Error[] = [];
+  const found = await loaded(`validate({ topic }) { ${COUNTING} return Promise.reject(new Error("later")); }`, {
+    failed: error => failures.push(error),
+  });
   const objection = { code: undefined, message: "validate returned a promise; it must answer at once" };
   expect(await found.judge("createTopic", {})).toEqual(objection);
   expect(await found.judge("createTopic", {})).toEqual(objection);
+  expect((await found.judge("createTopic", { topic: "count" }))?.message, "questions to one thread").toBe("3");
+  expect(failures).toEqual([]);
 });
 
 test("a policy that does not answer is ended, and others are asked a new one", async () => {
@@ -87,18 +99,26 @@ test("a policy that ends its thread, or takes all memory, is replaced", async ()
   );
   await expect(found.judge("createTopic", { topic: "exit" })).rejects.toThrow("the thread of the policies has ended");
   expect(await found.judge("createTopic", { topic: "fine" })).toBeUndefined();
-  await expect(found.judge("createTopic", { topic: "memory" })).rejects.toThrow();
+  await expect(found.judge("createTopic", { topic: "memory" })).rejects.toThrow("reaching memory limit");
   expect(await found.judge("createTopic", { topic: "fine" })).toBeUndefined();
 });
 
 test("a policy that fails between two questions is told of, and replaced", async () => {
-  const failures: string[] = [];
-  const found = await loaded(`validate() { setTimeout(() => { throw new Error("much later"); }, 20); }`, {
-    failed: ({ message }) => failures.push(message),
-  });
+  const failure = Promise.withResolvers<string>();
+  const next = Promise.withResolvers<unknown>();
+  const found: NodePolicies = await loaded(
+    `validate({ topic }) { ${COUNTING} setTimeout(() => { throw new Error("much later"); }, 20); }`,
+    {
+      failed: ({ message }) => {
+        failure.resolve(message);
+        // The thread has not ended yet.
+        found.judge("createTopic", { topic: "count" }).then(next.resolve, next.reject);
+      },
+    },
+  );
   expect(await found.judge("createTopic", {})).toBeUndefined();
-  await expect.poll(() => failures).toEqual(["much later"]);
-  expect(await found.judge("createTopic", {})).toBeUndefined();
+  expect(await failure.promise).toBe("much later");
+  expect(await next.promise, "the first question to its thread").toEqual({ code: undefined, message: "1" });
 });
 
 test("no more than some questions wait", async () => {
@@ -107,7 +127,17 @@ test("no more than some questions wait", async () => {
   expect(answers.map(objection => objection?.code)).toEqual([undefined, undefined, "REQUEST_TIMED_OUT"]);
 });
 
-test("close closes the policies, and open questions end", async () => {
+test("close ends the question that is asked, and refuses those that wait", async () => {
+  const found = await loaded(`validate({ topic }) { while (topic === "endless"); }`, { answerMs: 300 });
+  const asked = expect(found.judge("createTopic", { topic: "endless" })).rejects.toThrow("have not answered within");
+  const waiting = expect(found.judge("createTopic", { topic: "fine" })).rejects.toThrow("the policies are closed");
+  // The thread has the first question.
+  await new Promise(resolve => setImmediate(resolve));
+  await found.close();
+  await Promise.all([asked, waiting]);
+});
+
+test("close closes the policies, and later questions are refused", async () => {
   const trace = join(directory, "closed");
   const found = await loaded(`
     async close() { (await import("node:fs")).writeFileSync(${JSON.stringify(trace)}, "closed"); }

@@ -80,13 +80,16 @@ class PolicyThread implements NodePolicies {
     const worker = new Worker(url, { workerData: this.#work, resourceLimits });
     // An idle thread must not keep the process alive.
     worker.unref();
+    const gone = (): void => {
+      if (this.#worker === worker) this.#worker = undefined;
+    };
     worker.on("error", error => {
+      // The thread ends after this event: the next question is one for another.
+      gone();
       // An answer that waits is rejected with it.
       if (!this.#isAsking) this.#options.failed(error);
     });
-    worker.once("exit", () => {
-      if (this.#worker === worker) this.#worker = undefined;
-    });
+    worker.once("exit", gone);
     const first = await this.#next(worker, this.#options.startMs);
     if (first.type === "failed" || this.#isClosed) {
       await worker.terminate();
