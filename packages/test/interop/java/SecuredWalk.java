@@ -1,10 +1,11 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.File;
+import java.io.IOException;
+import java.io.StringReader;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Properties;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
@@ -19,8 +20,6 @@ import org.apache.kafka.common.serialization.StringSerializer;
 
 /** Connects in each of the ways of a file that src/samsa-client/secured-cases.ts has written. */
 public class SecuredWalk {
-    private static final String MODULES = "org.apache.kafka.common.security.";
-
     public static void main(String[] args) throws Exception {
         Walk walk = new Walk("");
         for (JsonNode way : new ObjectMapper().readTree(new File(args[0]))) {
@@ -33,31 +32,12 @@ public class SecuredWalk {
         }
     }
 
-    private static Map<String, Object> settings(JsonNode way) {
-        Map<String, Object> all = new HashMap<>();
+    private static Properties settings(JsonNode way) throws IOException {
+        Properties all = new Properties();
+        all.load(new StringReader(way.get("properties").asText()));
         all.put("bootstrap.servers", way.get("server").asText());
         all.put("default.api.timeout.ms", 10_000);
         all.put("request.timeout.ms", 8_000);
-        String mechanism = way.path("mechanism").asText("");
-        String suffix = way.get("tls").asBoolean() ? "SSL" : "PLAINTEXT";
-        all.put("security.protocol", mechanism.isEmpty() ? "SSL" : "SASL_" + suffix);
-        if (way.has("ca")) {
-            all.put("ssl.truststore.type", "PEM");
-            all.put("ssl.truststore.location", way.get("ca").asText());
-        }
-        if (way.has("keystore")) {
-            all.put("ssl.keystore.type", "PEM");
-            all.put("ssl.keystore.location", way.get("keystore").asText());
-        }
-        if (!mechanism.isEmpty()) {
-            String module = mechanism.equals("PLAIN") ? "plain.PlainLoginModule" : "scram.ScramLoginModule";
-            String user = way.get("username").asText();
-            String password = way.get("password").asText();
-            all.put("sasl.mechanism", mechanism);
-            all.put(
-                    "sasl.jaas.config",
-                    MODULES + module + " required username=\"" + user + "\" password=\"" + password + "\";");
-        }
         return all;
     }
 
@@ -71,7 +51,7 @@ public class SecuredWalk {
     private static void exchange(JsonNode way) throws Exception {
         String topic = way.get("topic").asText();
         String value = UUID.randomUUID().toString();
-        Map<String, Object> settings = settings(way);
+        Properties settings = settings(way);
         try (KafkaProducer<String, String> producer =
                 new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer())) {
             producer.send(new ProducerRecord<>(topic, value)).get(15, TimeUnit.SECONDS);

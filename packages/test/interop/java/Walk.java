@@ -7,7 +7,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.utils.internals.AppInfoParser;
 
-/** Walk through an interface: runs checks in order, and prints a JSON line for each (see src/walk.ts). */
+/** Walk through an interface: runs checks in order, and prints a JSON line for each (see src/scoreboard/walk.ts). */
 final class Walk {
     interface Body {
         void run() throws Exception;

@@ -1,26 +1,21 @@
 """Ways of connecting with librdkafka; run with a file of cases that src/samsa-client/secured-cases.ts has written."""
-import json
-import sys
 import time
 import uuid
 
 import confluent_kafka as ck
 from confluent_kafka import admin as ca
 
-from walk import DEADLINE_S, check, need, say
+from walk import DEADLINE_S, need, say, secured_settings, secured_walk
 
-FILES = {"ca": "ssl.ca.location", "cert": "ssl.certificate.location", "key": "ssl.key.location"}
+NAMES = {
+    **{"server": "bootstrap.servers", "protocol": "security.protocol"},
+    **{"ca": "ssl.ca.location", "cert": "ssl.certificate.location", "key": "ssl.key.location"},
+    **{"mechanism": "sasl.mechanism", "username": "sasl.username", "password": "sasl.password"},
+}
 
 
 def settings(way):
-    sasl = "mechanism" in way
-    protocol = ("SASL_" if sasl else "") + ("SSL" if way["tls"] else "PLAINTEXT")
-    found = {"bootstrap.servers": way["server"], "security.protocol": protocol, "socket.timeout.ms": 8000}
-    found.update({name: way[key] for key, name in FILES.items() if key in way})
-    if sasl:
-        names = {"sasl.mechanism": "mechanism", "sasl.username": "username", "sasl.password": "password"}
-        found.update({name: way[key] for name, key in names.items()})
-    return found
+    return {**secured_settings(way, NAMES), "socket.timeout.ms": 8000}
 
 
 def exchange(way):
@@ -60,5 +55,4 @@ def refusal(way):
 
 
 say(version=f"{ck.version()} on librdkafka {ck.libversion()[0]}")
-for case in json.load(open(sys.argv[1])):
-    check(case["name"], refusal if "refused" in case else exchange, case)
+secured_walk(exchange, refusal)

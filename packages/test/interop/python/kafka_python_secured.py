@@ -1,7 +1,5 @@
 """Ways of connecting with kafka-python; run with a file of cases that src/samsa-client/secured-cases.ts has written."""
-import json
 import logging
-import sys
 import time
 import uuid
 
@@ -9,20 +7,17 @@ import kafka
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from walk import DEADLINE_S, check, need, refused, say
+from walk import DEADLINE_S, need, refused, say, secured_settings, secured_walk
 
-FILES = {"ca": "ssl_cafile", "cert": "ssl_certfile", "key": "ssl_keyfile"}
+NAMES = {
+    **{"server": "bootstrap_servers", "protocol": "security_protocol"},
+    **{"ca": "ssl_cafile", "cert": "ssl_certfile", "key": "ssl_keyfile"},
+    **{"mechanism": "sasl_mechanism", "username": "sasl_plain_username", "password": "sasl_plain_password"},
+}
 
 
 def settings(way):
-    sasl = "mechanism" in way
-    protocol = ("SASL_" if sasl else "") + ("SSL" if way["tls"] else "PLAINTEXT")
-    found = {"bootstrap_servers": way["server"], "security_protocol": protocol, "bootstrap_timeout_ms": 5000}
-    found.update({name: way[key] for key, name in FILES.items() if key in way})
-    if sasl:
-        user = {"sasl_plain_username": way["username"], "sasl_plain_password": way["password"]}
-        found.update(sasl_mechanism=way["mechanism"], **user)
-    return found
+    return {**secured_settings(way, NAMES), "bootstrap_timeout_ms": 5000}
 
 
 def exchange(way):
@@ -66,5 +61,4 @@ logging.getLogger("kafka").addHandler(Kept(logging.WARNING))
 
 
 say(version=kafka.__version__)
-for case in json.load(open(sys.argv[1])):
-    check(case["name"], refusal if "refused" in case else exchange, case)
+secured_walk(exchange, refusal)

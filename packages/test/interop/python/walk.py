@@ -1,5 +1,6 @@
-"""Checks and JSON output shared by the walks of the Python clients; src/walk.ts reads them."""
+"""Checks and JSON output shared by the walks of the Python clients; src/scoreboard/walk.ts reads them."""
 import json
+import sys
 import time
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -50,6 +51,19 @@ def refused(word, body, *args):
             return
         raise
     raise AssertionError(f"not refused with {word}")
+
+
+def secured_settings(way, names):
+    """Settings of a client for a way of connecting; `names` has the client's names of what the way may have."""
+    sasl = "SASL_" if "mechanism" in way else ""
+    values = {**way, "protocol": sasl + ("SSL" if way["tls"] else "PLAINTEXT")}
+    return {name: values[key] for key, name in names.items() if key in values}
+
+
+def secured_walk(exchange, refusal):
+    """Tries the ways of the file that src/samsa-client/secured-cases.ts has written."""
+    for way in json.load(open(sys.argv[1])):
+        check(way["name"], refusal if "refused" in way else exchange, way)
 
 
 def until(what, call, holds):

@@ -1,4 +1,4 @@
-// A walk through franz-go and its kadm; run with the broker's host:port, or with secured and a file of cases. src/walk.ts reads what it prints.
+// A walk through franz-go and its kadm; run with the broker's host:port, or with secured and a file of cases. src/scoreboard/walk.ts reads what it prints.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// A walk through sarama; run with the broker's host:port. src/walk.ts reads what it prints.
+// A walk through sarama; run with the broker's host:port. src/scoreboard/walk.ts reads what it prints.
 package main
 
 import (

@@ -1,4 +1,4 @@
-//! A walk through rskafka, which knows no groups; run with the broker's host:port. src/walk.ts reads what it prints.
+//! A walk through rskafka, which knows no groups; run with the broker's host:port. src/scoreboard/walk.ts reads what it prints.
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;

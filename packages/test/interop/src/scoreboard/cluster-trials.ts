@@ -5,7 +5,7 @@ import { VerifiableJudge } from "../judges/java-judges.ts";
 import type { Acknowledged } from "../judges/judge.ts";
 import { until } from "../processes/until.ts";
 import { findJava, type Java, KAFKA_VERSION, Missing } from "../processes/runtimes.ts";
-import { type Check, oneLine, type Trial } from "./scoreboard.ts";
+import { type Check, noVerdict, oneLine, type Trial, wholeCheck } from "./scoreboard.ts";
 import { TOOLS } from "./tool-check.ts";
 
 /** Runs a step and notes its outcome. Rejects if it fails, since later steps build on it. */
@@ -19,8 +19,6 @@ export interface Stage {
   readonly checks: Check[];
 }
 
-const WHOLE = "(the whole judge)";
-
 /** Trial of a cluster that starts for it. */
 export function trial(name: string, plan: ClusterPlan, body: (stage: Stage) => Promise<void>): Trial {
   return trialOf(name, () => MixedCluster.start(plan), body);
@@ -32,8 +30,7 @@ export function trialOf(name: string, form: () => Promise<MixedCluster>, body: (
     const checks: Check[] = [];
     const java = await findJava();
     if (java instanceof Missing) {
-      checks.push({ name: WHOLE, outcome: "skipped", reason: oneLine(java.reason) });
-      return { judge: name, version: "", checks };
+      return noVerdict(name, "skipped", java.reason);
     }
     let cluster: MixedCluster | undefined;
     const step: Step = async (name, work) => {
@@ -52,7 +49,7 @@ export function trialOf(name: string, form: () => Promise<MixedCluster>, body: (
     } catch (error) {
       console.error(`${name}: ${String(error)}\n${cluster?.log() ?? ""}`);
       if (checks.every(({ outcome }) => outcome === "passed")) {
-        checks.push({ name: WHOLE, outcome: "failed", reason: oneLine(error) });
+        checks.push(wholeCheck("failed", error));
       }
     } finally {
       await cluster?.dispose();

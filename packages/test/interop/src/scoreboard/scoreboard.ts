@@ -53,6 +53,16 @@ export function oneLine(reason: unknown): string {
   return text.replace(/\s+/g, " ").trim().slice(0, REASON_LENGTH);
 }
 
+/** Outcome of a judge as a whole, as a check. */
+export function wholeCheck(outcome: "failed" | "skipped", reason: unknown): Check {
+  return { name: "(the whole judge)", outcome, reason: oneLine(reason) };
+}
+
+/** Verdict of a judge that could not be run. */
+export function noVerdict(judge: string, outcome: "failed" | "skipped", reason: unknown): Verdict {
+  return { judge, version: "", checks: [wholeCheck(outcome, reason)] };
+}
+
 /** Summarizes the results of a judge. */
 export function rowOf({ judge, version, checks }: Verdict): Row {
   const count = (outcome: Check["outcome"]): number => checks.filter(check => check.outcome === outcome).length;

@@ -19,7 +19,7 @@ import { javaProperties, securedCases } from "../samsa-client/secured-cases.ts";
 import { prepareSecured } from "../samsa-client/security-checks.ts";
 import type { SecuredCase } from "../walks/secured-case.ts";
 import { runCheck } from "./kafka-tools.ts";
-import { type Check, oneLine, type Trial, type Verdict } from "./scoreboard.ts";
+import { type Check, noVerdict, type Trial, type Verdict } from "./scoreboard.ts";
 import { TOOLS, type ToolCheck } from "./tool-check.ts";
 import { runWalk } from "./walk.ts";
 
@@ -31,7 +31,7 @@ async function onSecured(judge: string, body: (secured: SecuredBroker) => Promis
     await prepareSecured(secured);
     return await body(secured);
   } catch (error) {
-    return { judge, version: "", checks: [{ name: "(the whole judge)", outcome: "failed", reason: oneLine(error) }] };
+    return noVerdict(judge, "failed", error);
   } finally {
     await secured?.dispose();
   }
@@ -43,13 +43,11 @@ function securedWalk(client: string, find: () => Promise<Program | Missing>, ...
     name,
     run: async () => {
       const program = await find();
-      if (program instanceof Missing) {
-        const reason = oneLine(program.reason);
-        return { judge: name, version: "", checks: [{ name: "(the whole judge)", outcome: "skipped", reason }] };
-      }
+      if (program instanceof Missing) return noVerdict(name, "skipped", program.reason);
       return onSecured(name, secured => {
         const file = join(secured.folder, "cases.json");
-        writeFileSync(file, JSON.stringify(securedCases(secured)));
+        const cases = securedCases(secured).map(way => ({ ...way, properties: javaProperties(way) }));
+        writeFileSync(file, JSON.stringify(cases));
         return runWalk(name, { command: program.command, args: [...program.args, ...first, file] });
       });
     },
@@ -140,10 +138,7 @@ export const SECURED_TRIALS: readonly Trial[] = [
     name: NAME,
     run: async () => {
       const java = await findJava();
-      if (java instanceof Missing) {
-        const reason = oneLine(java.reason);
-        return { judge: NAME, version: "", checks: [{ name: "(the whole judge)", outcome: "skipped", reason }] };
-      }
+      if (java instanceof Missing) return noVerdict(NAME, "skipped", java.reason);
       return onSecured(NAME, async secured => ({
         ...{ judge: NAME, version: TOOLS_VERSION, checks: await toolsOn(java, secured) },
       }));

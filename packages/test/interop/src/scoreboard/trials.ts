@@ -26,7 +26,7 @@ import {
   type Program,
 } from "../processes/runtimes.ts";
 import { SCRIPT_TRIAL } from "./script-trial.ts";
-import { oneLine, type Trial, type Verdict } from "./scoreboard.ts";
+import { noVerdict, type Trial, type Verdict } from "./scoreboard.ts";
 import { runWalk } from "./walk.ts";
 
 /** Runs `body` with a broker. Any error becomes a failed check. */
@@ -36,15 +36,10 @@ async function onBroker(judge: string, body: (broker: BrokerProcess) => Promise<
     broker = await startBroker();
     return await body(broker);
   } catch (error) {
-    const checks = [{ name: "(the whole judge)", outcome: "failed" as const, reason: oneLine(error) }];
-    return { judge, version: "", checks };
+    return noVerdict(judge, "failed", error);
   } finally {
     await broker?.dispose();
   }
-}
-
-function absent(judge: string, { reason }: Missing): Verdict {
-  return { judge, version: "", checks: [{ name: "(the whole judge)", outcome: "skipped", reason: oneLine(reason) }] };
 }
 
 type Finder = () => Promise<Program | Missing>;
@@ -54,7 +49,7 @@ function walk(name: string, find: Finder, ...more: readonly string[]): Trial {
     name,
     run: async () => {
       const program = await find();
-      if (program instanceof Missing) return absent(name, program);
+      if (program instanceof Missing) return noVerdict(name, "skipped", program.reason);
       return onBroker(name, ({ server }) =>
         runWalk(name, { command: program.command, args: [...program.args, server, ...more] }),
       );
@@ -93,7 +88,9 @@ function kafkaTool(tool: Tool): Trial {
     name,
     run: async () => {
       const found = await findJava();
-      return found instanceof Missing ? absent(name, found) : onBroker(name, broker => runTool(found, tool, broker));
+      return found instanceof Missing
+        ? noVerdict(name, "skipped", found.reason)
+        : onBroker(name, broker => runTool(found, tool, broker));
     },
   };
 }

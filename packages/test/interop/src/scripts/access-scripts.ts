@@ -1,7 +1,5 @@
-import { asks, plain, type Script, TOOLS } from "./script-case.ts";
+import { asks, plain, type Script, STACK, TOOLS } from "./script-case.ts";
 
-/** Trace of the stack below a message. */
-const STACK = /\n\S*Exception: [\s\S]*$|$/;
 /** Order of operations that Java's sets give out. */
 const VALID = /(?<=only supports operations \[).*(?=\])/;
 /** Entries in any order; Kafka puts a space before the first of some lists. */

@@ -1,4 +1,4 @@
-import { asks, plain, type Script, TOOLS } from "./script-case.ts";
+import { asks, plain, type Script, STACK, TOOLS } from "./script-case.ts";
 
 /** Times, ages and offsets of the metadata log, which grow. */
 const GROWING = /\d{13}|\d+ ms ago|(?<=HighWatermark: +)\d+|(?<=\t)\d+ +(?=\t0 +\t)/g;
@@ -143,9 +143,6 @@ const apiVersions: Script = {
 
 const PLAN = (replicas: string, more = ""): string =>
   `{"version":1,"partitions":[{"topic":"records","partition":0,"replicas":[${replicas}]${more}}]}`;
-
-/** Trace of the stack, which only Kafka's tool prints. */
-const STACK = /\n\S*Exception: [\s\S]*$|$/;
 
 const reassign: Script = {
   name: "kafka-reassign-partitions",

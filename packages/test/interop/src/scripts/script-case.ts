@@ -29,6 +29,9 @@ export interface Script {
 /** Package of Kafka's tools. */
 export const TOOLS = "org.apache.kafka.tools";
 
+/** Trace of the stack below a message, which only Kafka's tools print: a part that varies. */
+export const STACK = /\n\S*Exception: [\s\S]*$|$/;
+
 /** A case of arguments in one text, separated by single spaces; a leading `--bootstrap-server` is added. */
 export function asks(name: string, args: string, more: Partial<ScriptCase> = {}): ScriptCase {
   return { name, args: ["--bootstrap-server", "{server}", ...words(args)], ...more };
