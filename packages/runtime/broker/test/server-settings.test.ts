@@ -188,6 +188,28 @@ describe("max.connection.creation.rate", () => {
     expect(delays(own, inner, 1000, 0).at(-1)).toBe(0);
   });
 
+  test("connections beyond ten windows of the quota are refused, and hold up nobody", () => {
+    const limits = limitsOf(10);
+    const served = delays(limits, open, 1000, 0);
+    const queued = served.filter(delay => delay !== Infinity);
+    expect(Math.max(...queued)).toBeLessThanOrEqual(11_000);
+    expect(queued.length).toBeGreaterThan(20);
+    expect(queued.length).toBeLessThan(200);
+    expect(limits.delay(open, 12_000), "the flood is over").toBeLessThanOrEqual(1000);
+  });
+
+  test("a connection that is refused is closed", async () => {
+    const settings = { "max.connection.creation.rate": "1", "quota.window.num": "2", "quota.window.size.seconds": "1" };
+    await withBroker(settings, async broker => {
+      const wires = await Promise.all(Array.from({ length: 20 }, () => broker.connect()));
+      const asked = wires.map(wire => wire.ask("ApiVersions", 0, {}).then(() => "served", () => "closed"));
+      const first = await Promise.race(asked.slice(15));
+      expect(first).toBe("closed");
+      for (const wire of wires) wire.close();
+      await Promise.all(asked);
+    });
+  });
+
   test("a client above the rate waits, and is served in the end", async () => {
     const settings = { "max.connection.creation.rate": "1", "quota.window.num": "2", "quota.window.size.seconds": "1" };
     await withBroker(settings, async broker => {

@@ -34,6 +34,8 @@ interface Counted {
 const V4_IN_V6 = "::ffff:";
 /** Rate without a limit. */
 const UNLIMITED = 2147483647;
+/** Windows of the quota for which connections above a rate may queue; one that comes later is refused. */
+const MOST_WINDOWS = 10;
 
 /** Returns the IPv4 address that a dual-stack socket shows as IPv4-mapped IPv6; other addresses are unchanged. */
 export function plainAddress(host: string): string {
@@ -98,7 +100,8 @@ export class ConnectionLimits {
 
   /**
    * Returns the time in ms until a new connection may be served: one above a rate waits until those of its listener before it
-   * are served, and for one window at most after them.
+   * are served, and for one window at most after them. Returns Infinity if the queue is full, as that of the system is in
+   * Kafka, whose acceptor takes no connection while one waits (`ConnectionQuotas.waitForConnectionSlot`).
    */
   delay({ name, isProtected }: LimitedListener, now: number): number {
     const { limits, limitOf, windows } = this.#options;
@@ -107,6 +110,7 @@ export class ConnectionLimits {
     if (all >= UNLIMITED && own >= UNLIMITED) return 0;
     const rate = this.#rateOf(name);
     const turn = Math.max(now, rate.free);
+    if (turn - now >= MOST_WINDOWS * windows.ms) return Infinity;
     const wait = Math.max(
       all < UNLIMITED ? this.#all.record(1, all, turn) : 0,
       own < UNLIMITED ? rate.meter.record(1, own, turn) : 0,

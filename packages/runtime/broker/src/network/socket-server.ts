@@ -112,9 +112,10 @@ export class SocketServer<Row extends ApiShape> {
         metrics.connectionsOpen = this.#connections.size;
         metrics.connectionsOpened++;
         const listener = this.#listener(name);
-        if (!this.#limits.opened(client, connection.remoteHost, listener)) connection.destroy();
+        const isWithin = this.#limits.opened(client, connection.remoteHost, listener);
         const wait = this.#delayOf(listener, client.peer);
-        if (wait > 0) client.mute(wait);
+        if (!isWithin || wait === Infinity) connection.destroy();
+        else if (wait > 0) client.mute(wait);
         if (this.#held !== undefined) {
           connection.pause();
           this.#held.push(connection);
@@ -132,7 +133,7 @@ export class SocketServer<Row extends ApiShape> {
     return { name, isProtected: name === this.#options.protectedListener && this.advertised.size > 1 };
   }
 
-  /** Time in ms that a new connection waits before it is served. */
+  /** Time in ms that a new connection waits before it is served; Infinity: it is refused. */
   #delayOf(listener: LimitedListener, { host }: Peer): number {
     const { env, quotas } = this.#options;
     const now = env.clock.monotonic();
