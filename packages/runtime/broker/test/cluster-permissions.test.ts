@@ -9,8 +9,15 @@ const { code: REFUSED } = Errors.CLUSTER_AUTHORIZATION_FAILED;
 /** Operations on the cluster that are allowed; those on other resources always are. */
 let allowed: readonly string[] = [];
 
+/** Denials that go to the audit log. */
+const denied: string[] = [];
+
 const authorizer: Authorizer = {
-  allows: (_client, { resource, operation }) => resource !== "CLUSTER" || allowed.includes(operation),
+  allows: (_client, { resource, operation, isProbe }) => {
+    const isAllowed = resource !== "CLUSTER" || allowed.includes(operation);
+    if (!isAllowed && isProbe !== true) denied.push(operation);
+    return isAllowed;
+  },
   allowsSome: () => true,
 };
 
@@ -36,12 +43,14 @@ test("markers are for brokers, and for administrators who abort a transaction th
   const topics = [{ name: "t", partitionIndexes: [0] }];
   const markers = [{ producerId: 1n, producerEpoch: 0, transactionResult: false, topics, coordinatorEpoch: -1 }];
   const codes: number[] = [];
+  denied.length = 0;
   for (const operations of [["DESCRIBE"], ["ALTER"], ["CLUSTER_ACTION"]]) {
     allowed = operations;
     const response = await wire.ask("WriteTxnMarkers", 1, { markers });
     codes.push(response.markers[0].topics[0].partitions[0].errorCode);
   }
   expect(codes).toEqual([REFUSED, 0, 0]);
+  expect(denied, "one of two permissions is enough").toEqual(["CLUSTER_ACTION"]);
 });
 
 test("only brokers may add partitions to transactions of others, and learn which partitions exist", async () => {

@@ -202,7 +202,12 @@ describe("max.connection.creation.rate", () => {
     const settings = { "max.connection.creation.rate": "1", "quota.window.num": "2", "quota.window.size.seconds": "1" };
     await withBroker(settings, async broker => {
       const wires = await Promise.all(Array.from({ length: 20 }, () => broker.connect()));
-      const asked = wires.map(wire => wire.ask("ApiVersions", 0, {}).then(() => "served", () => "closed"));
+      const asked = wires.map(wire =>
+        wire.ask("ApiVersions", 0, {}).then(
+          () => "served",
+          () => "closed",
+        ),
+      );
       const first = await Promise.race(asked.slice(15));
       expect(first).toBe("closed");
       for (const wire of wires) wire.close();

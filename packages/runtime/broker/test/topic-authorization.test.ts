@@ -15,15 +15,22 @@ const SECRET: Set<string> = new Set(["secret", "absent"]);
 
 /** Actions on topics that the broker has asked about in this test. */
 const asked: Action[] = [];
+/** Operations on the cluster that it has asked about. */
+const askedOnCluster: string[] = [];
+/** Denials of this test that go to the audit log. */
+const denied: string[] = [];
 /** Actions on the cluster that are refused in this test. */
 const refusedOnCluster = new Set<string>();
 
 const authorizer: Authorizer = {
   allows(_client, action) {
-    if (action.resource === "CLUSTER") return !refusedOnCluster.has(action.operation);
-    if (action.resource !== "TOPIC") return true;
-    asked.push(action);
-    return !SECRET.has(action.name);
+    const { operation, resource, name } = action;
+    if (resource === "TOPIC") asked.push(action);
+    if (resource === "CLUSTER") askedOnCluster.push(operation);
+    const isAllowed =
+      resource === "CLUSTER" ? !refusedOnCluster.has(operation) : resource !== "TOPIC" || !SECRET.has(name);
+    if (!isAllowed && action.isProbe !== true) denied.push(`${operation} ${name}`);
+    return isAllowed;
   },
   allowsSome: () => true,
 };
@@ -48,6 +55,8 @@ afterAll(async () => {
 
 beforeEach(() => {
   asked.length = 0;
+  askedOnCluster.length = 0;
+  denied.length = 0;
   refusedOnCluster.clear();
 });
 
@@ -211,6 +220,7 @@ test("permission on the cluster takes the place of that on topics where Kafka sa
   refusedOnCluster.add("CLUSTER_ACTION");
   const refused = await wire.ask("OffsetForLeaderEpoch", 4, body);
   expect(refused.topics[0]?.partitions[0]?.errorCode).toBe(REFUSED);
+  expect(denied, "the other permission is no attempt").toEqual(["DESCRIBE secret"]);
   for (const row of servedApis({ telemetry: true }).values()) {
     // WriteTxnMarkers looks for one of two permissions itself.
     if (row.topics?.operation === null && row.name !== "WriteTxnMarkers")
@@ -295,6 +305,7 @@ describe("a topic without permission", () => {
   test("is left out of lists of all topics", async () => {
     const metadata = await wire.ask("Metadata", 9, { topics: null });
     expect(metadata.topics.map(({ name }) => name)).toEqual(["__consumer_offsets", "open"]);
+    expect(denied, "the client has not named it").toEqual([]);
     const described = await wire.ask("DescribeTopicPartitions", 0, { responsePartitionLimit: 100, cursor: null });
     expect(described.topics.map(({ name }) => name)).toEqual(["__consumer_offsets", "open"]);
   });
@@ -311,12 +322,16 @@ describe("a topic without permission", () => {
 
   test("is not created for a client that may not create it", async () => {
     refusedOnCluster.add("CREATE");
-    const { topics } = await wire.ask("Metadata", 9, { topics: [{ name: "absent" }, { name: "newcomer" }] });
-    expect(topics).toMatchObject([
+    const topics = ["absent", "newcomer", "another"].map(name => ({ name }));
+    const answer = await wire.ask("Metadata", 9, { topics });
+    expect(answer.topics).toMatchObject([
       { name: "absent", errorCode: REFUSED },
       { name: "newcomer", errorCode: 0 },
+      { name: "another", errorCode: 0 },
     ]);
+    expect(askedOnCluster, "once for all names, and by the controller for each").toEqual(Array(3).fill("CREATE"));
     expect(asked.map(({ operation, name }) => `${operation} ${name}`)).toContain("CREATE newcomer");
+    expect(denied).toEqual(["DESCRIBE absent"]);
   });
 
   test("fails the heartbeat of a member that subscribes to it", async () => {

@@ -6,7 +6,7 @@ import {
   type DeleteTopicsResponse,
   Errors,
 } from "@samsa/protocol";
-import { type Action, CLUSTER_NAME } from "@samsa/security";
+import type { Action } from "@samsa/security";
 import type { Access } from "../request/access.ts";
 import { type ControllerContext, type ControllerParts, decide } from "./controller-row.ts";
 
@@ -61,8 +61,7 @@ export function withoutSecrets(response: object, { access }: ControllerContext):
  */
 function divided(image: MetadataImage, request: DeleteTopicsRequest, access: Access) {
   const refused: Refused[] = [];
-  const cluster = { operation: "DELETE", resource: "CLUSTER", name: CLUSTER_NAME, isProbe: true } as const;
-  if (access.isFree || access.allows(cluster)) return { permitted: request, refused };
+  if (access.isFree || access.showsCluster("DELETE")) return { permitted: request, refused };
   const named = request.topics.flatMap(({ name, topicId }) => (topicId === ZERO_UUID ? (name ?? []) : []));
   const names = duplicates([...request.topicNames, ...named]);
   const ids = duplicates(request.topics.flatMap(({ name, topicId }) => (name === null ? topicId : [])));

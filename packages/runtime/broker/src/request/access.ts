@@ -39,6 +39,11 @@ export class Access {
     return this.allows({ operation, resource, name, isProbe: true });
   }
 
+  /** `shows` for the cluster: a permission on it is asked for that is not the only way. */
+  showsCluster(operation: OperationOn<"CLUSTER">): boolean {
+    return this.shows(operation, "CLUSTER", CLUSTER_NAME);
+  }
+
   permitsCluster(operation: OperationOn<"CLUSTER">): boolean {
     return this.permits(operation, "CLUSTER", CLUSTER_NAME);
   }

@@ -35,44 +35,53 @@ export class RequestTopics {
   /** True if the request's version names topics by id. */
   readonly byId: boolean;
   readonly #topics: Topics;
-  readonly #granted: Access;
-  readonly #access: TopicAccess;
-  /** True if no topic is refused; undefined until the first look-up. */
-  #isFree: boolean | undefined;
+  readonly #client: Access;
+  readonly #needs: TopicAccess;
   readonly #version: number;
-  /** Answers of the authorizer. Undefined until the first. */
-  #allowed: Map<string, boolean> | undefined;
+  /** True if the client may use all topics; undefined until the first look-up. */
+  #mayUseAll: boolean | undefined;
+  /** Answers of the authorizer, by the name of the topic; undefined until the first. */
+  #answers: Map<string, boolean> | undefined;
 
-  constructor(topics: Topics, granted: Access, access: TopicAccess, version: number) {
+  constructor(topics: Topics, client: Access, needs: TopicAccess, version: number) {
     this.#topics = topics;
-    this.#granted = granted;
-    this.#access = access;
+    this.#client = client;
+    this.#needs = needs;
     this.#version = version;
-    this.byId = version >= (access.idsSince ?? Infinity);
+    this.byId = version >= (needs.idsSince ?? Infinity);
   }
 
   get image(): MetadataImage {
     return this.#topics.image;
   }
 
-  #covered(): boolean {
-    const { operation, clientsUntil = Infinity, unless } = this.#access;
-    if (operation === null || this.#version > clientsUntil || this.#granted.isFree) return true;
-    return unless !== undefined && this.#granted.permitsCluster(unless);
+  /** Operation that each topic needs permission for; null: none. */
+  #operation(): TopicAccess["operation"] {
+    const { operation, clientsUntil = Infinity, unless } = this.#needs;
+    this.#mayUseAll ??=
+      this.#version > clientsUntil ||
+      this.#client.isFree ||
+      (unless !== undefined && this.#client.showsCluster(unless));
+    return this.#mayUseAll ? null : operation;
   }
 
   /** True if the client may use topics of this name; the authorizer is asked once for each name. */
   allows(name: string): boolean {
-    this.#isFree ??= this.#covered();
-    const { operation } = this.#access;
-    if (this.#isFree || operation === null) return true;
-    this.#allowed ??= new Map();
-    let isAllowed = this.#allowed.get(name);
+    const operation = this.#operation();
+    if (operation === null) return true;
+    this.#answers ??= new Map();
+    let isAllowed = this.#answers.get(name);
     if (isAllowed === undefined) {
-      isAllowed = this.#granted.permits(operation, "TOPIC", name);
-      this.#allowed.set(name, isAllowed);
+      isAllowed = this.#client.permits(operation, "TOPIC", name);
+      this.#answers.set(name, isAllowed);
     }
     return isAllowed;
+  }
+
+  /** `allows` for a topic that the request does not name: it is left out of the response, which is no denial. */
+  shows(name: string): boolean {
+    const operation = this.#operation();
+    return operation === null || this.#client.shows(operation, "TOPIC", name);
   }
 
   /** Name of the topic that a request names by name or by id; undefined if the id is unknown. Checks no permission. */
@@ -104,7 +113,7 @@ export class RequestTopics {
 
   /** True if the client is a broker of the cluster, as far as permissions tell. */
   get isBroker(): boolean {
-    return this.#granted.permitsCluster("CLUSTER_ACTION");
+    return this.#client.permitsCluster("CLUSTER_ACTION");
   }
 
   /** Partition with a replica on this broker, for another broker, which needs no permission on the topic. */
@@ -124,6 +133,6 @@ export class RequestTopics {
 
   /** Authorized operations on a topic, as `operationBits` encodes them. */
   operations(name: string): number {
-    return this.#granted.operations("TOPIC", name);
+    return this.#client.operations("TOPIC", name);
   }
 }

@@ -1,6 +1,6 @@
 import { duplicates } from "@samsa/base";
 import { type ApiName, errorOf } from "@samsa/protocol";
-import { type Action, CLUSTER_NAME } from "@samsa/security";
+import type { Action } from "@samsa/security";
 import type { Access } from "./access.ts";
 import { DENIED } from "./denial.ts";
 import type { ErrorResponse } from "./error-responses.ts";
@@ -70,7 +70,7 @@ export function divided(
   const { unless, keyOf } = list;
   const listed = listIn(request, list.items);
   const items = list.isSet === true ? [...new Set(listed)] : listed;
-  if (items.length === 0 || (unless !== undefined && access.shows(unless, "CLUSTER", CLUSTER_NAME))) return undefined;
+  if (items.length === 0 || (unless !== undefined && access.showsCluster(unless))) return undefined;
   const twice = keyOf === undefined ? undefined : duplicates(items.map(keyOf));
   const asked = new Map<string, boolean>();
   const failed = (part: readonly unknown[], error: Parameters<typeof failure>[1]): object =>

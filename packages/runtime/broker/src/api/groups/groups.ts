@@ -9,7 +9,6 @@ import {
   syncError,
 } from "@samsa/coordinator";
 import { errorOf, Errors, type OffsetFetchRequest } from "@samsa/protocol";
-import { CLUSTER_NAME } from "@samsa/security";
 import type { GroupRunner } from "../../coordinator/groups.ts";
 import { groupClient } from "../group-client.ts";
 import { withOperations } from "../../request/authorized-operations.ts";
@@ -222,7 +221,7 @@ export const listGroups: Handler<"ListGroups", Needs> = (parts, body, { access }
   const states = new Set(body.statesFilter.map(state => state.toLowerCase()));
   const types = new Set(body.typesFilter.map(type => type.toLowerCase()));
   const groups: ItemOf<"ListGroups", "groups">[] = [];
-  const showsAll = access.shows("DESCRIBE", "CLUSTER", CLUSTER_NAME);
+  const showsAll = access.showsCluster("DESCRIBE");
   for (const { shard } of parts.groups.all()) {
     for (const group of shard.list()) {
       if (states.size > 0 && !states.has(group.groupState.toLowerCase())) continue;

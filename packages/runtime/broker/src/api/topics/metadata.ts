@@ -96,10 +96,13 @@ function ensure(
   done: (errors: ReadonlyMap<string, number>) => void,
 ): void {
   const { access } = context;
-  const mayCreate = (name: string): boolean =>
-    access.permitsCluster("CREATE") || access.permits("CREATE", "TOPIC", name);
-  const creatable = absent.filter(mayCreate);
-  const refused = absent.filter(name => !creatable.includes(name)).map(name => [name, UNAUTHORIZED] as const);
+  const mayCreateAll = access.showsCluster("CREATE");
+  const creatable: string[] = [];
+  const refused: [string, number][] = [];
+  for (const name of new Set(absent)) {
+    if (mayCreateAll || access.permits("CREATE", "TOPIC", name)) creatable.push(name);
+    else refused.push([name, UNAUTHORIZED]);
+  }
   if (creatable.length === 0) done(new Map(refused));
   else autoTopics.ensure(creatable, context, errors => done(new Map([...errors, ...refused])));
 }
@@ -124,7 +127,7 @@ export const metadata: TopicHandler<"Metadata", Needs> = (parts, request, contex
       clusterId: parts.clusterId,
       controllerId: anyOf(brokers, parts.env.random),
       topics: all
-        ? topicsByName(view.topics.image).flatMap(topic => (view.topics.allows(topic.name) ? [shown(view, topic)] : []))
+        ? topicsByName(view.topics.image).flatMap(topic => (view.topics.shows(topic.name) ? [shown(view, topic)] : []))
         : topicAnswers(view, topics ?? [], context.version, errors),
       clusterAuthorizedOperations: clusterOperations(context, request.includeClusterAuthorizedOperations),
     });

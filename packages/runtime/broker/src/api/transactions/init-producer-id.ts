@@ -1,6 +1,5 @@
 import type { ProducerReply } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
-import { CLUSTER_NAME } from "@samsa/security";
 import { fencedAs } from "./transactions.ts";
 import type { Handler, RequestOf } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -14,7 +13,7 @@ export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request,
   const { transactionalId, transactionTimeoutMs: timeoutMs, producerId: id, producerEpoch: epoch } = request;
   const failed = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode, producerId: -1n, producerEpoch: -1 });
-  if (transactionalId === null && !access.shows("IDEMPOTENT_WRITE", "CLUSTER", CLUSTER_NAME)) {
+  if (transactionalId === null && !access.showsCluster("IDEMPOTENT_WRITE")) {
     if (!access.permitsSome("WRITE", "TOPIC")) return failed(Errors.CLUSTER_AUTHORIZATION_FAILED.code);
   }
   // Producer id and epoch must both be set or both be missing (KIP-360).

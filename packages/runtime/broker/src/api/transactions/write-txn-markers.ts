@@ -6,9 +6,6 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "writeMarker">;
 
-/** Each of these permissions on the cluster is enough: administrators have the first, brokers the second. */
-const OPERATIONS = ["ALTER", "CLUSTER_ACTION"] as const;
-
 type MarkedPartition = ItemOf<"WriteTxnMarkers", "markers">["topics"][number]["partitions"][number];
 type Outcome = { readonly topic: string; readonly index: PartitionIndex; readonly errorCode: number };
 
@@ -17,7 +14,8 @@ type Outcome = { readonly topic: string; readonly index: PartitionIndex; readonl
  * aborts a hanging transaction.
  */
 export const writeTxnMarkers: TopicHandler<"WriteTxnMarkers", Needs> = (parts, request, { access, topics }, reply) => {
-  if (!OPERATIONS.some(operation => access.permitsCluster(operation))) {
+  // Administrators have the first permission, brokers the second.
+  if (!access.showsCluster("ALTER") && !access.permitsCluster("CLUSTER_ACTION")) {
     return reply(errorResponses.WriteTxnMarkers(request, { ...Errors.CLUSTER_AUTHORIZATION_FAILED, detail: null }));
   }
   const { markers } = request;
