@@ -43,32 +43,42 @@ function isOf({ acl, range }: Entry, principal: string, host: string): boolean {
   return acl.host === WILDCARD || acl.host === host || (range !== undefined && isInRange(range, host));
 }
 
-/** ACLs on the resources of one type. */
+/** Key of an ACL among those on one resource pattern. */
+function keyOf({ principal, host, operation, permissionType }: Acl): string {
+  return JSON.stringify([principal, host, operation, permissionType]);
+}
+
+/** Entries on one resource pattern, by `keyOf`. */
+type Entries = ReadonlyMap<string, Entry>;
+
+/** ACLs on the resources of one type, by the name of the resource. */
 class TypeIndex {
-  readonly literal = new Map<string, Entry[]>();
-  readonly prefixed = new Map<string, Entry[]>();
+  readonly literal = new Map<string, Map<string, Entry>>();
+  readonly prefixed = new Map<string, Map<string, Entry>>();
   /** Number of prefixes of each length. */
   readonly lengths = new Map<number, number>();
 
   add(acl: Acl): void {
     const range = acl.host.includes("/") ? parseHostRange(acl.host) : undefined;
     const names = this.#names(acl);
-    const entries = names.get(acl.resourceName);
+    let entries = names.get(acl.resourceName);
     if (entries === undefined) {
-      names.set(acl.resourceName, [{ acl, range }]);
+      names.set(acl.resourceName, (entries = new Map()));
       if (names === this.prefixed) this.#count(acl.resourceName.length, 1);
-    } else entries.push({ acl, range });
+    }
+    entries.set(keyOf(acl), { acl, range });
   }
 
   remove(acl: Acl): void {
     const names = this.#names(acl);
-    const left = names.get(acl.resourceName)?.filter(entry => !isSame(entry.acl, acl)) ?? [];
-    if (left.length > 0) names.set(acl.resourceName, left);
-    else if (names.delete(acl.resourceName) && names === this.prefixed) this.#count(acl.resourceName.length, -1);
+    const entries = names.get(acl.resourceName);
+    if (entries?.delete(keyOf(acl)) !== true || entries.size > 0) return;
+    names.delete(acl.resourceName);
+    if (names === this.prefixed) this.#count(acl.resourceName.length, -1);
   }
 
   /** Entries on a resource, in groups. */
-  *on(name: string): Generator<readonly Entry[], undefined> {
+  *on(name: string): Generator<Entries, undefined> {
     const exact = this.literal.get(name);
     if (exact !== undefined) yield exact;
     const all = name === WILDCARD ? undefined : this.literal.get(WILDCARD);
@@ -79,7 +89,7 @@ class TypeIndex {
     }
   }
 
-  #names({ patternType }: Acl): Map<string, Entry[]> {
+  #names({ patternType }: Acl): Map<string, Map<string, Entry>> {
     return patternType === PATTERN_TYPE_CODES.PREFIXED ? this.prefixed : this.literal;
   }
 
@@ -90,15 +100,6 @@ class TypeIndex {
   }
 }
 
-function isSame(a: Acl, b: Acl): boolean {
-  return (
-    a.principal === b.principal &&
-    a.host === b.host &&
-    a.operation === b.operation &&
-    a.permissionType === b.permissionType
-  );
-}
-
 /** Client as ACLs name it: "User:alice", and an address as `aclHost` gives it. */
 export interface Subject {
   readonly principal: string;
@@ -106,8 +107,8 @@ export interface Subject {
 }
 
 /**
- * ACLs by resource (`AclCache`). A look-up costs one search for each length of a prefix that is in use, whatever the
- * number of ACLs.
+ * ACLs by resource (`AclCache`). A verdict costs one search for each length of a prefix that is in use, and a comparison
+ * with each ACL on the resource; a change costs the same whatever the number of ACLs.
  */
 export class AclIndex {
   readonly #types = new Map<number, TypeIndex>();
@@ -128,7 +129,7 @@ export class AclIndex {
     let verdict: Verdict = NONE;
     for (const entries of this.#types.get(RESOURCE_TYPE_CODES[resource])?.on(name) ?? []) {
       if (verdict === NONE) verdict = UNMATCHED;
-      for (const entry of entries) {
+      for (const entry of entries.values()) {
         const { acl } = entry;
         if (!isOf(entry, principal, host) || !isOn(acl, operation)) continue;
         if (acl.permissionType === PERMISSION_CODES.DENY) return { rule: "deny", acl };
@@ -146,12 +147,12 @@ export class AclIndex {
     const type = this.#types.get(RESOURCE_TYPE_CODES[resource]);
     if (type === undefined) return false;
     const code = OPERATION_CODES[operation];
-    const names = (from: ReadonlyMap<string, readonly Entry[]>, permission: number): Set<string> => {
+    const names = (from: ReadonlyMap<string, Entries>, permission: number): Set<string> => {
       const applies = (entry: Entry): boolean =>
         entry.acl.permissionType === permission &&
         (entry.acl.operation === code || entry.acl.operation === OPERATION_CODES.ALL) &&
         isOf(entry, principal, host);
-      return new Set([...from].flatMap(([name, entries]) => (entries.some(applies) ? [name] : [])));
+      return new Set([...from].flatMap(([name, entries]) => ([...entries.values()].some(applies) ? [name] : [])));
     };
     const denied = names(type.literal, PERMISSION_CODES.DENY);
     if (denied.has(WILDCARD)) return false;

@@ -116,7 +116,7 @@ export type OperationOn<T extends ResourceType> = (typeof SUPPORTED_OPERATIONS)[
 /** Authorized operations as responses encode them: bit `1 << code` for each operation that a client may perform. */
 export function operationBits<T extends ResourceType>(
   resource: T,
-  allows: (operation: OperationOn<T>) => boolean = () => true,
+  allows: (operation: OperationOn<T>) => boolean,
 ): number {
   const supported: readonly OperationOn<T>[] = SUPPORTED_OPERATIONS[resource];
   return supported.reduce(

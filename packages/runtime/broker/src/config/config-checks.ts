@@ -59,7 +59,7 @@ export function isListenerSetting(name: string): boolean {
 }
 
 /** True if a setting limits the connections of one listener. */
-export function isListenerLimit(name: string): boolean {
+function isListenerLimit(name: string): boolean {
   const base = baseName(name);
   return base !== undefined && LISTENER_LIMITS.some(limit => limit === base);
 }
