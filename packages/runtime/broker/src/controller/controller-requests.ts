@@ -8,8 +8,6 @@ import {
   UnsupportedVersionError,
 } from "@samsa/protocol";
 import { type AnyReply, apiRow, CLUSTER_ACTION } from "../request/api-row.ts";
-import { AuthorizerNotReadyError } from "@samsa/security";
-import { Access } from "../request/access.ts";
 import { authorized } from "../request/authorization.ts";
 import type { RequestOrigin } from "../request/request-context.ts";
 import type { BrokerWatch } from "./broker-watch.ts";
@@ -54,26 +52,16 @@ export class ControllerRequests {
 
   /** Replies once, now or later; never throws. */
   handle(row: ControllerRow, request: object, context: Origin, reply: AnyReply): void {
-    let isReplied = false;
-    const once: AnyReply = (response, sent) => {
-      isReplied = true;
-      reply(response, sent);
-    };
-    try {
-      const access = new Access(this.#parts.authorizer, { user: context.user, host: context.peer.host, api: row.name });
-      const { version, listener, user, clientId, isForwarded = false } = context;
-      const close = (reason: string): void => context.close(reason);
-      authorized(row, { request, version, access, close }, once, (permitted, answer) => {
-        if (row === ENVELOPE) return this.#open(permitted as EnvelopeRequest, context, answer);
-        if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(context.peer, permitted as BrokerHeartbeatRequest);
-        const quota = mutationQuota(this.#parts, row, { user, clientId, version });
-        row.handle(this.#parts, permitted, { version, listener, quota, user, access, isForwarded, close }, answer);
-      });
-    } catch (error) {
-      if (error instanceof AuthorizerNotReadyError) this.#logger.info(error.message, { api: row.name });
-      else this.#logger.error("request failed", { api: row.name, version: context.version, error });
-      if (!isReplied) reply(row.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, context.version));
-    }
+    const { authorizer } = this.#parts;
+    const { version, listener, user, clientId, peer, isForwarded = false } = context;
+    const close = (reason: string): void => context.close(reason);
+    const asked = { request, version, client: { user, host: peer.host }, close, reply };
+    authorized({ authorizer, logger: this.#logger }, row, asked, (permitted, access, answer) => {
+      if (row === ENVELOPE) return this.#open(permitted as EnvelopeRequest, context, answer);
+      if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(peer, permitted as BrokerHeartbeatRequest);
+      const quota = mutationQuota(this.#parts, row, { user, clientId, version });
+      row.handle(this.#parts, permitted, { version, listener, quota, user, access, isForwarded, close }, answer);
+    });
   }
 
   /** Handles the request in an Envelope on behalf of its client. */

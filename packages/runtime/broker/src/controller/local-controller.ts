@@ -1,7 +1,6 @@
 import { invariant } from "@samsa/base";
 import { ALLOW_ALL } from "@samsa/security";
-import { Apis, Errors } from "@samsa/protocol";
-import { Access } from "../request/access.ts";
+import { Apis } from "@samsa/protocol";
 import { authorized } from "../request/authorization.ts";
 import { CONTROLLER_APIS } from "./controller-apis.ts";
 import {
@@ -32,20 +31,17 @@ export class LocalController implements ControllerChannel {
     invariant(row !== undefined, "every API of the channel has a row");
     const quota = mutationQuota(this.#parts, row, client);
     const { version = lastStable, user = "", host = "" } = client ?? {};
+    const { logger } = this.#parts.env;
     // The broker itself may do everything.
-    const access = new Access(client === undefined ? ALLOW_ALL : this.#parts.authorizer, { user, host, api });
+    const authorizer = client === undefined ? ALLOW_ALL : this.#parts.authorizer;
     return new Promise(resolve => {
       const close = (): void => invariant(false, "a broker sends requests on that it has read");
-      const context = { version, listener: undefined, quota, user, access, isForwarded: true, close };
-      const tell = (draft: object | null): void => resolve(controllerResponse(api, draft ?? {}));
-      try {
-        authorized(row, { request, version, access, close }, tell, (permitted, answer) =>
-          row.handle(this.#parts, permitted, context, answer),
-        );
-      } catch (error) {
-        this.#parts.env.logger.error("request failed", { api, version, error });
-        tell(row.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, version));
-      }
+      const reply = (draft: object | null): void => resolve(controllerResponse(api, draft ?? {}));
+      const asked = { request, version, client: { user, host }, close, reply };
+      authorized({ authorizer, logger }, row, asked, (permitted, access, answer) => {
+        const context = { version, listener: undefined, quota, user, access, isForwarded: true, close };
+        row.handle(this.#parts, permitted, context, answer);
+      });
     });
   }
 }
