@@ -13,5 +13,6 @@ export {
 export type { PeriodicDecision } from "./periodic.ts";
 export { listPartitionReassignments } from "./reassignments.ts";
 export { placeReplicas } from "./placement.ts";
+export { selectedAcls } from "./security/acls.ts";
 export { topicNameFault } from "./topic-names.ts";
 export { isOnline } from "./placement.ts";

@@ -12,6 +12,7 @@ import {
 import {
   type Acl,
   CLUSTER_NAME,
+  codeName,
   matchesFilter,
   OPERATION_CODES,
   parseHostRange,
@@ -22,16 +23,12 @@ import {
 import { type Decision, type DecisionContext, MAX_RECORDS, type Refusal, refusal } from "../decision/decision.ts";
 
 type Creation = CreateAclsRequest["creations"][number];
+/** Filter of a request: null and ANY match everything. */
 type Filter = DeleteAclsRequest["filters"][number];
 type FilterResult = DeleteAclsResponse["filterResults"][number];
 
 function aclOf({ resourcePatternType, ...creation }: Creation): Acl {
   return { ...creation, patternType: resourcePatternType };
-}
-
-/** Name of a code as Kafka's messages have it; an unknown code is UNKNOWN. */
-function nameOf(codes: Readonly<Record<string, number>>, code: number): string {
-  return Object.keys(codes).find(name => codes[name] === code) ?? "UNKNOWN";
 }
 
 const isConcrete = (name: string): boolean => name !== "UNKNOWN" && name !== "ANY";
@@ -56,13 +53,13 @@ function aclFault(acl: Acl, image: MetadataImage): Refusal | undefined {
     return refusal("INVALID_REQUEST", `The only valid name for the CLUSTER resource is ${CLUSTER_NAME}`);
   }
   if (resourceName === "") return refusal("INVALID_REQUEST", "Invalid empty resource name");
-  const type = nameOf(RESOURCE_TYPE_CODES, resourceType);
+  const type = codeName(RESOURCE_TYPE_CODES, resourceType);
   if (!isConcrete(type)) return refusal("INVALID_REQUEST", `Invalid resourceType ${type}`);
-  const pattern = nameOf(PATTERN_TYPE_CODES, patternType);
+  const pattern = codeName(PATTERN_TYPE_CODES, patternType);
   if (!isConcrete(pattern) || pattern === "MATCH") return refusal("INVALID_REQUEST", `Invalid patternType ${pattern}`);
-  const action = nameOf(OPERATION_CODES, operation);
+  const action = codeName(OPERATION_CODES, operation);
   if (!isConcrete(action)) return refusal("INVALID_REQUEST", `Invalid operation ${action}`);
-  const permission = nameOf(PERMISSION_CODES, permissionType);
+  const permission = codeName(PERMISSION_CODES, permissionType);
   if (!isConcrete(permission)) return refusal("INVALID_REQUEST", `Invalid permissionType ${permission}`);
   if (!principal.includes(":")) {
     const why = "(no colon is present separating the principal type from the principal name)";
@@ -103,8 +100,8 @@ function filterFault({
   operation,
   permissionType,
 }: Filter): Refusal | undefined {
-  const isUnknown = (codes: Readonly<Record<string, number>>, code: number): boolean =>
-    nameOf(codes, code) === "UNKNOWN";
+  const isUnknown = (codes: Parameters<typeof codeName>[0], code: number): boolean =>
+    codeName(codes, code) === "UNKNOWN";
   if (isUnknown(RESOURCE_TYPE_CODES, resourceTypeFilter) || isUnknown(PATTERN_TYPE_CODES, patternTypeFilter)) {
     return refusal("INVALID_REQUEST", "Unknown patternFilter.");
   }
@@ -114,7 +111,8 @@ function filterFault({
   return undefined;
 }
 
-function selected({ acls }: MetadataImage, filter: Filter): AccessControlEntryRecord[] {
+/** ACLs of the metadata that the filter of a request selects. */
+export function selectedAcls({ acls }: MetadataImage, filter: Filter): AccessControlEntryRecord[] {
   const { resourceTypeFilter, resourceNameFilter, patternTypeFilter, principalFilter, hostFilter, ...rest } = filter;
   const wanted = {
     resourceType: resourceTypeFilter,
@@ -134,7 +132,7 @@ export function deleteAcls({ image }: DecisionContext, { filters }: DeleteAclsRe
   const filterResults = filters.map((filter): FilterResult => {
     const fault = filterFault(filter);
     if (fault !== undefined) return { ...fault, matchingAcls: [] };
-    const matchingAcls = selected(image, filter).map(({ id, unknownTags: _tags, ...acl }) => {
+    const matchingAcls = selectedAcls(image, filter).map(({ id, unknownTags: _tags, ...acl }) => {
       deleted.add(id);
       return { errorCode: 0, errorMessage: null, ...acl };
     });

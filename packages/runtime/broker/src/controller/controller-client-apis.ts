@@ -2,9 +2,9 @@ import { type ApiName, Errors } from "@samsa/protocol";
 import { describedConfigs } from "../metadata/described-configs.ts";
 import { EACH_DESCRIBED_CONFIG } from "../request/config-permissions.ts";
 import { saslAuthenticate, saslHandshake } from "../request/sasl.ts";
-import { describedAcls, NO_AUTHORIZER_HERE, unreadableDescription } from "../request/acls.ts";
+import { describeAclsOf } from "../request/acls.ts";
 import { type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
-import { errorResponses, requesterOf } from "../request/error-responses.ts";
+import { requesterOf } from "../request/error-responses.ts";
 import type { Handler } from "../request/handler.ts";
 import type { ControllerContext, ControllerParts, ControllerRow } from "./controller-row.ts";
 
@@ -20,10 +20,7 @@ const describeConfigs: Served<"DescribeConfigs"> = ({ nodeId, settings, image },
 };
 
 const describeAcls: Served<"DescribeAcls"> = ({ config, image }, request, context, reply) => {
-  const fault = unreadableDescription(request);
-  if (fault !== undefined) return context.close(fault);
-  if (config["authorizer.class.name"] === "") return reply(errorResponses.DescribeAcls(request, NO_AUTHORIZER_HERE));
-  reply(describedAcls(image(), request));
+  describeAclsOf({ image: image(), config }, request, context, reply);
 };
 
 /** Error of requests for delegation tokens, and the times with it: no secret key is set (`allowTokenRequests`). */

@@ -6,8 +6,10 @@ import {
   type DescribeAclsResponse,
   Errors,
 } from "@samsa/protocol";
-import { matchesFilter } from "@samsa/security";
-import type { RequestError } from "./error-responses.ts";
+import { selectedAcls } from "@samsa/controller";
+import { errorResponses, type RequestError } from "./error-responses.ts";
+import type { Reply } from "./handler.ts";
+import type { RequestContext } from "./request-context.ts";
 
 /** Code of UNKNOWN in all enumerations of an entry. Requests that contain it cannot be parsed. */
 const UNKNOWN = 0;
@@ -19,7 +21,7 @@ function hasUnknown(codes: readonly number[]): boolean {
 /** Error of a request that changes ACLs on a node without an authorizer (`AclApis`). */
 export const NO_AUTHORIZER: RequestError = { ...Errors.SECURITY_DISABLED, detail: "No Authorizer is configured." };
 /** Error of a DescribeAcls request to a node without an authorizer. */
-export const NO_AUTHORIZER_HERE: RequestError = {
+const NO_AUTHORIZER_HERE: RequestError = {
   ...Errors.SECURITY_DISABLED,
   detail: "No Authorizer is configured on the broker",
 };
@@ -41,7 +43,7 @@ export function unreadableDeletion({ filters }: DeleteAclsRequest): string | und
 }
 
 /** Says why a DescribeAcls request cannot be read. */
-export function unreadableDescription(request: DescribeAclsRequest): string | undefined {
+function unreadableDescription(request: DescribeAclsRequest): string | undefined {
   const { patternTypeFilter, resourceTypeFilter, operation, permissionType } = request;
   const isUnknown = hasUnknown([patternTypeFilter, resourceTypeFilter, operation, permissionType]);
   return isUnknown ? "DescribeAcls contains UNKNOWN elements" : undefined;
@@ -49,20 +51,10 @@ export function unreadableDescription(request: DescribeAclsRequest): string | un
 
 type DescribedResource = DescribeAclsResponse["resources"][number];
 
-/** DescribeAcls: the ACLs that a filter selects, by resource pattern. */
-export function describedAcls({ acls }: MetadataImage, request: DescribeAclsRequest) {
-  const filter = {
-    resourceType: request.resourceTypeFilter,
-    resourceName: request.resourceNameFilter,
-    patternType: request.patternTypeFilter,
-    principal: request.principalFilter,
-    host: request.hostFilter,
-    operation: request.operation,
-    permissionType: request.permissionType,
-  };
+/** The ACLs that a filter selects, by resource pattern. */
+function describedAcls(image: MetadataImage, request: DescribeAclsRequest) {
   const resources = new Map<string, DescribedResource & { acls: DescribedResource["acls"][number][] }>();
-  for (const acl of acls.values()) {
-    if (!matchesFilter(filter, acl)) continue;
+  for (const acl of selectedAcls(image, request)) {
     const { resourceType, resourceName, patternType, principal, host, operation, permissionType } = acl;
     const key = `${resourceType}/${patternType}/${resourceName}`;
     const found = resources.get(key) ?? { resourceType, resourceName, patternType, acls: [] };
@@ -70,4 +62,23 @@ export function describedAcls({ acls }: MetadataImage, request: DescribeAclsRequ
     resources.set(key, found);
   }
   return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, resources: [...resources.values()] };
+}
+
+/** Parts of a node that DescribeAcls needs. */
+interface DescribingNode {
+  readonly image: MetadataImage;
+  readonly config: { readonly "authorizer.class.name": string };
+}
+
+/** DescribeAcls, on a broker or a controller. */
+export function describeAclsOf(
+  { image, config }: DescribingNode,
+  request: DescribeAclsRequest,
+  context: Pick<RequestContext, "close">,
+  reply: Reply<"DescribeAcls">,
+): void {
+  const fault = unreadableDescription(request);
+  if (fault !== undefined) return context.close(fault);
+  if (config["authorizer.class.name"] === "") return reply(errorResponses.DescribeAcls(request, NO_AUTHORIZER_HERE));
+  reply(describedAcls(image, request));
 }

@@ -1,11 +1,4 @@
-import {
-  describedAcls,
-  NO_AUTHORIZER_HERE,
-  unreadableCreation,
-  unreadableDeletion,
-  unreadableDescription,
-} from "../../request/acls.ts";
-import { errorResponses } from "../../request/error-responses.ts";
+import { describeAclsOf, unreadableCreation, unreadableDeletion } from "../../request/acls.ts";
 import { forwarded } from "../../forwarding/forwarding.ts";
 import type { Handler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -14,10 +7,7 @@ type Describes = Pick<BrokerParts, "config" | "topics">;
 type Forwards = Pick<BrokerParts, "channel">;
 
 export const describeAcls: Handler<"DescribeAcls", Describes> = ({ config, topics }, request, context, reply) => {
-  const fault = unreadableDescription(request);
-  if (fault !== undefined) return context.close(fault);
-  if (config["authorizer.class.name"] === "") return reply(errorResponses.DescribeAcls(request, NO_AUTHORIZER_HERE));
-  reply(describedAcls(topics.image, request));
+  describeAclsOf({ image: topics.image, config }, request, context, reply);
 };
 
 const forwardCreation = forwarded("CreateAcls");
