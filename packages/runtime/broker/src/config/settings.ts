@@ -3,7 +3,6 @@ import {
   type BrokerId,
   ConfigError,
   type ConfigSpecs,
-  entryAt,
   overrideConfig,
   parseConfig,
   parseConfigValue,
@@ -58,6 +57,13 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 
 const CODECS: Readonly<Record<string, Codec>> = { uncompressed: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 };
+type LevelSetting = `compression.${"gzip" | "lz4" | "zstd"}.level`;
+/** Settings with the level of a codec; the others have no levels. */
+const LEVEL_SETTINGS: Readonly<Partial<Record<Codec, LevelSetting>>> = {
+  1: "compression.gzip.level",
+  3: "compression.lz4.level",
+  4: "compression.zstd.level",
+};
 
 const CORDONED = "cordoned.log.dirs";
 
@@ -279,25 +285,20 @@ export class Settings {
   }
 }
 
+/** Compression with a codec, at the level that its setting has, if there is one. */
+function leveled(codec: Codec, valueOf: (setting: LevelSetting) => number): Compression {
+  const setting = LEVEL_SETTINGS[codec];
+  return { codec, level: setting === undefined ? 0 : valueOf(setting) };
+}
+
 function compressionOf(config: TopicConfig): "producer" | Compression {
   const type = config["compression.type"];
-  if (type === "producer") return "producer";
-  const codec = CODECS[type] ?? 0;
-  const levels: readonly number[] = [
-    ...[0, config["compression.gzip.level"], 0],
-    ...[config["compression.lz4.level"], config["compression.zstd.level"]],
-  ];
-  return { codec, level: entryAt(levels, codec) };
+  return type === "producer" ? "producer" : leveled(CODECS[type] ?? 0, setting => config[setting]);
 }
 
 /** Compression by the number of a codec, at its default level; undefined for 0. */
 export function codecOf(id: number): Compression | undefined {
-  if (id === 0) return undefined;
-  const levels: readonly number[] = [
-    ...[0, Number(topicConfigs["compression.gzip.level"].default)],
-    ...[0, 0, Number(topicConfigs["compression.zstd.level"].default)],
-  ];
-  return { codec: id as Codec, level: entryAt(levels, id) };
+  return id === 0 ? undefined : leveled(id as Codec, setting => Number(topicConfigs[setting].default));
 }
 
 /** Settings of the log cleaner. */
