@@ -102,6 +102,7 @@ export { DeadlineHeap } from "./time/deadline-heap.ts";
 export { ignored } from "./ignored.ts";
 export { duplicates, groupBy, sameItems, splitList } from "./lists.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";
+export { toHex } from "./text/hex.ts";
 export { nearest } from "./text/nearest.ts";
 export { parseProperties } from "./text/properties.ts";
 export { checkTransition, type PreviousStates } from "./transition.ts";

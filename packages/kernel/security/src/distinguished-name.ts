@@ -1,4 +1,4 @@
-import { fromUtf8, MalformedError } from "@samsa/base";
+import { fromUtf8, MalformedError, toHex } from "@samsa/base";
 
 /** Element of DER: its tag, its content, and all of its bytes. */
 interface Element {
@@ -77,10 +77,6 @@ function oidOf({ content }: Element): string {
   return [root, first - root * 40, ...rest].join(".");
 }
 
-function hexOf(bytes: Uint8Array): string {
-  return [...bytes].map(byte => byte.toString(16).padStart(2, "0")).join("");
-}
-
 /** Text of a value; undefined if it is none. */
 function textOf({ tag, content }: Element): string | undefined {
   if (tag === UTF8) return fromUtf8(content);
@@ -107,7 +103,7 @@ function attributeText(attribute: Element): string {
   const oid = oidOf(type);
   const keyword = KEYWORDS[oid];
   const text = keyword === undefined ? undefined : textOf(value);
-  return text === undefined ? `${keyword ?? oid}=#${hexOf(value.whole)}` : `${keyword}=${escaped(text)}`;
+  return text === undefined ? `${keyword ?? oid}=#${toHex(value.whole)}` : `${keyword}=${escaped(text)}`;
 }
 
 /**

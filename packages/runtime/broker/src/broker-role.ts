@@ -1,4 +1,4 @@
-import { type BrokerId, type BufferPool, entryAt, type TlsServerOptions } from "@samsa/base";
+import { type BrokerId, type BufferPool, entryAt, type TlsServerOptions, toHex } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
 import { Apis, Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
@@ -351,8 +351,7 @@ export class BrokerRole {
     const bytes = Uint8Array.from(this.env.random.bytes(16));
     bytes[6] = (entryAt(bytes, 6) & 0x0f) | 0x40;
     bytes[8] = (entryAt(bytes, 8) & 0x3f) | 0x80;
-    const hex = [...bytes].map(byte => byte.toString(16).padStart(2, "0")).join("");
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+    return toHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
   }
 
   /** Parts of this broker that request handlers may use. */

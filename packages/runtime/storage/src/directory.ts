@@ -1,5 +1,5 @@
 import type { BrokerEpoch, BrokerId, DiskLock, Env, Offset, PartitionIndex, Uuid } from "@samsa/base";
-import { BufferPool, DiskError, entryAt, invariant, MalformedError, randomUuid, utf8 } from "@samsa/base";
+import { BufferPool, DiskError, entryAt, invariant, MalformedError, randomUuid, toHex, utf8 } from "@samsa/base";
 import {
   CUT_SUFFIX,
   fileName,
@@ -105,8 +105,7 @@ function keyOf(topic: string, partition: PartitionIndex): string {
 
 /** Directory name of a future log, made unique by 16 random bytes (`UnifiedLog.logFutureDirName`). */
 export function futureName(topic: string, partition: PartitionIndex, unique: Uint8Array): string {
-  const hex = Array.from(unique, byte => byte.toString(16).padStart(2, "0")).join("");
-  return `${keyOf(topic, partition)}.${hex}-future`;
+  return `${keyOf(topic, partition)}.${toHex(unique)}-future`;
 }
 
 function cutName(offset: Offset): string {

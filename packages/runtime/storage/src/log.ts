@@ -1,5 +1,5 @@
 import type { DiskFile, Int64, LeaderEpoch, Offset, PartitionIndex, ProducerId, Uuid } from "@samsa/base";
-import { DiskError, invariant } from "@samsa/base";
+import { DiskError, invariant, toHex } from "@samsa/base";
 import {
   type AbortedTxn,
   type AppendRequest,
@@ -557,7 +557,7 @@ export class PartitionLog {
     // An offline directory cannot be changed. When it is back online, the log counts as stray.
     if (this.home.offline) return undefined;
     const { env } = this.home;
-    const unique = Array.from(env.random.bytes(16), byte => byte.toString(16).padStart(2, "0")).join("");
+    const unique = toHex(env.random.bytes(16));
     const at = this.path.lastIndexOf("/") + 1;
     // A file name has at most 255 bytes, and the suffix takes 40 of them.
     const to = `${this.path.slice(0, at)}${this.path.slice(at).slice(0, 215)}.${unique}-${suffix}`;

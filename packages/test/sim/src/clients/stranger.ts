@@ -1,4 +1,4 @@
-import { fromUtf8, ZERO_UUID } from "@samsa/base";
+import { fromUtf8, toHex, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, RecordCursor, type Tools } from "@samsa/records";
 import { CALLS } from "../stage/calls.ts";
@@ -12,7 +12,7 @@ import { ODD_TOPIC } from "../ledgers/topic-names.ts";
 const LATEST = "9223372036854775807";
 
 function hex(bytes: Uint8Array | null): string {
-  return bytes === null ? "null" : Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
+  return bytes === null ? "null" : toHex(bytes);
 }
 
 interface Read {
