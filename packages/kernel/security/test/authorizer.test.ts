@@ -276,5 +276,7 @@ describe("filters", () => {
 test("authorized operations are bits by code", () => {
   expect(operationBits("TOPIC", () => true)).toBe(0b1101_1111_1000);
   expect(operationBits("TOPIC", operation => operation === "READ")).toBe(1 << 3);
-  expect(operationBits("CLUSTER", () => true)).toBe((1 << 5) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 12));
+  expect(operationBits("CLUSTER", () => true)).toBe(
+    (1 << 5) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 12),
+  );
 });

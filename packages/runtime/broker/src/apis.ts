@@ -75,11 +75,12 @@ export function forward<N extends BrokerApi & ControllerApi>(name: N, columns: C
   return apiRow<N, BrokerParts, RequestContext>(name, forwarded(name), { ...columns, forwarded: true });
 }
 
-function onGroup<R extends { readonly groupId: string }>(operation: AclOperation) {
-  return { permission: [operation, "GROUP", ({ groupId }: R) => groupId] } as const;
+function onGroup(operation: AclOperation) {
+  const nameOf = ({ groupId }: { readonly groupId: string | null }) => groupId;
+  return { permission: [operation, "GROUP", nameOf] } as const;
 }
 
-const GROUP_READ = ["READ", "GROUP", ({ groupId }: { readonly groupId: string }) => groupId] as const;
+const GROUP_READ = onGroup("READ").permission;
 
 const EACH_DESCRIBED_GROUP = {
   answers: "groups",
@@ -240,12 +241,12 @@ const BROKER_APIS: readonly ServedApi[] = [
   }),
   serve("ShareFetch", shareFetch, {
     topics: { operation: "READ", idsSince: 0 },
-    permission: ["READ", "GROUP", ({ groupId }) => groupId],
+    permission: GROUP_READ,
     ...OF_SHARES,
   }),
   serve("ShareAcknowledge", shareAcknowledge, {
     topics: { operation: "READ", idsSince: 0 },
-    permission: ["READ", "GROUP", ({ groupId }) => groupId],
+    permission: GROUP_READ,
     ...OF_SHARES,
   }),
   forward("AddRaftVoter", ALTER_CLUSTER),

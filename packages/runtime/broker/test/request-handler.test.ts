@@ -356,5 +356,7 @@ test("a handler that throws costs its request, which is answered once", () => {
 test("authorized operations are the bits that Kafka tells", () => {
   // Bits of `AclEntry.supportedOperations`, as Kafka returns them without an authorizer.
   const all = () => true;
-  expect([operationBits("TOPIC", all), operationBits("CLUSTER", all), operationBits("GROUP", all)]).toEqual([3576, 8096, 3400]);
+  expect([operationBits("TOPIC", all), operationBits("CLUSTER", all), operationBits("GROUP", all)]).toEqual([
+    3576, 8096, 3400,
+  ]);
 });

@@ -73,7 +73,7 @@ export function protocolCode(config: Pick<BrokerConfig, "listener.security.proto
 }
 
 /** Security protocols of listeners that are available. */
-const PROTOCOLS: readonly string[] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+const PROTOCOLS: readonly string[] = Object.keys(PROTOCOL_CODES);
 
 /** Security protocol of a listener, in `listener.security.protocol.map`. */
 export function protocolOf(settings: Pick<ListenerSettings, "protocols">, name: string): string | undefined {

@@ -6,13 +6,12 @@ import {
   type DeleteTopicsResponse,
   Errors,
 } from "@samsa/protocol";
-import type { Action } from "@samsa/security";
+import { METADATA_TOPIC } from "@samsa/quorum";
+import { type Action, CLUSTER_NAME } from "@samsa/security";
 import type { Access } from "../request/access.ts";
 import { type ControllerContext, type ControllerParts, decide } from "./controller-row.ts";
 
 const { code: UNAUTHORIZED, message: UNAUTHORIZED_MESSAGE } = Errors.TOPIC_AUTHORIZATION_FAILED;
-
-const METADATA_TOPIC = "__cluster_metadata";
 
 type Refused = DeleteTopicsResponse["responses"][number];
 
@@ -61,7 +60,9 @@ export function withoutSecrets(response: object, { access }: ControllerContext):
  */
 function divided(image: MetadataImage, request: DeleteTopicsRequest, access: Access) {
   const refused: Refused[] = [];
-  if (access.isFree || access.showsCluster("DELETE")) return { permitted: request, refused };
+  // The cluster has no such operation that an ACL may name, except by ALL.
+  const cluster = { operation: "DELETE", resource: "CLUSTER", name: CLUSTER_NAME, isProbe: true } as const;
+  if (access.isFree || access.allows(cluster)) return { permitted: request, refused };
   const named = request.topics.flatMap(({ name, topicId }) => (topicId === ZERO_UUID ? (name ?? []) : []));
   const names = duplicates([...request.topicNames, ...named]);
   const ids = duplicates(request.topics.flatMap(({ name, topicId }) => (name === null ? topicId : [])));

@@ -20,7 +20,7 @@ export interface ReplicationOptions {
   /** Endpoint of a broker for other brokers; undefined while it is not known. */
   readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
   readonly proposeIsr: ProposeIsr;
-  /** Name and version that the fetchers tell their leaders (KIP-511). */
+  /** How the fetchers introduce themselves to their leaders: software (KIP-511), security. */
   readonly introduction: Introduction;
   /** Pool of what the fetchers receive. */
   readonly buffers: BufferPool;

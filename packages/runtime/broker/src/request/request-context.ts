@@ -30,7 +30,7 @@ export const UNKNOWN_SOFTWARE: Peer["software"] = { name: "unknown", version: "u
 /** Request header and connection. */
 export interface RequestOrigin {
   readonly version: number;
-  /** Name of the principal; there is no authentication yet. */
+  /** Name of the principal; ANONYMOUS on a listener that authenticates nobody. */
   readonly user: string;
   /** Client id; "" if the client sent none. */
   readonly clientId: string;

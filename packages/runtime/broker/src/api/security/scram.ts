@@ -1,3 +1,4 @@
+import { duplicates } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { scramKey } from "@samsa/metadata";
 import { SCRAM_MECHANISMS } from "@samsa/sasl";
@@ -17,12 +18,12 @@ export const describeUserScramCredentials: Handler<"DescribeUserScramCredentials
   const { scram } = topics.image;
   const asked = request.users?.map(({ name }) => name) ?? [];
   const names = asked.length > 0 ? asked : [...scram.values()].map(({ name }) => name);
-  const isTwice = (name: string): boolean => asked.indexOf(name) !== asked.lastIndexOf(name);
+  const namedTwice = duplicates(asked);
   const described = (user: string): Described => {
     const failed = ({ code: errorCode }: { readonly code: number }, errorMessage: string): Described => {
       return { user, errorCode, errorMessage, credentialInfos: [] };
     };
-    if (isTwice(user)) {
+    if (namedTwice.has(user)) {
       return failed(
         Errors.DUPLICATE_RESOURCE,
         `Cannot describe SCRAM credentials for the same user twice in a single request: ${user}`,
