@@ -174,9 +174,8 @@ const STREAMS = "streams: there are no streams groups";
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^(?:group\.)?streams\./, STREAMS],
   [/^remote\.|^(?:log\.)?local\.retention|^log\.remote\.|tiered/, TIERING],
-  [/^sasl\.oauthbearer\.jwt\./, "Java-only: it names a class; Kafka's own is built in"],
-  [/^(?:sasl|ssl|delegation\.token)\.|^(?:authorizer|principal\.builder)\.|^security\.providers$/, SECURITY],
-  [/^connections\.max\.reauth|^connection\.failed\.authentication|^early\.start/, SECURITY],
+  [/^sasl\\.oauthbearer\\.jwt\\./, "Java-only: it names a class; Kafka's own is built in"],
+  [/^(?:sasl|ssl|delegation\\.token|principal\\.builder|early\\.start)\\.|^security\\.providers$/, SECURITY],
   [/purgatory/, "Java-only: requests that wait are removed as soon as they are over, so nothing is purged"],
   [/assignor\.offload/, "Java-only: assignments are computed on the event loop, without a pool of threads"],
   [
@@ -185,7 +184,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   ],
   [/cached\.buffer/, "Java-only: batches are built without buffers that are kept"],
   [/^num\.recovery/, "Java-only: logs are recovered one after the other, on the event loop"],
-  [/threads(?:\.|$)/, "Java-only: one event loop does the work of these threads"],
+  [/threads$/, "Java-only: one event loop does the work of these threads"],
   [
     /^(?:kafka\.metrics|metric\.reporters|metrics\.recording)/,
     "Java-only: all metrics are at /metrics, for Prometheus",
@@ -198,7 +197,6 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     /^queued\.max\.requests$/,
     "Java-only: a request is handled once it has been read, so there is no queue; see queued.max.request.bytes",
   ],
-  [/^group\.share\.assignors$/, "Java-only: it may name classes; simple, the one that Kafka has, is built in"],
   [/^group\.share\..*\.class\.name$/, "Java-only: it names a class; Kafka's own is built in"],
   [/^client\.quota\.callback/, "Java-only: it names a class; quotas of users, clients and addresses are built in"],
   [/^unstable\.feature/, "unreleased: levels of features that Kafka has not released are not built"],
