@@ -6,9 +6,13 @@ import { type LatestOffset, LatestOffsets } from "../src/share/latest-offsets.ts
 type Answer = { readonly errorCode: number; readonly offset: number };
 
 /** Broker 1, which leads partition 0 of each topic; other brokers lead the partitions with their ids; none leads 9. */
-function bench(answerOf: (leader: number, topic: string, index: number) => Answer | undefined | Error) {
+function bench(
+  answerOf: (leader: number, topic: string, index: number) => Answer | undefined | Error,
+  pausesEnd = true,
+) {
   const asked: string[] = [];
   const pauses: number[] = [];
+  const waiting = new Set<object>();
   const partitions = { get: (index: number) => ({ leader: index === 9 ? -1 : Math.max(1, index) }) };
   const call = (leader: number, _api: string, { topics }: { topics: { name: string; partitions: unknown[] }[] }) => {
     asked.push(`${leader}: ${topics.map(({ name, partitions: { length } }) => `${name}×${length}`).join()}`);
@@ -27,7 +31,10 @@ function bench(answerOf: (leader: number, topic: string, index: number) => Answe
       timers: {
         after: (ms: number, run: () => void) => {
           pauses.push(ms);
-          queueMicrotask(run);
+          const timer = { cancel: () => void waiting.delete(timer) };
+          waiting.add(timer);
+          if (pausesEnd) queueMicrotask(run);
+          return timer;
         },
       },
       random: { next: () => 0.5 },
@@ -48,7 +55,7 @@ function bench(answerOf: (leader: number, topic: string, index: number) => Answe
         ends => resolve(Object.fromEntries(ends)),
       );
     });
-  return { list, asked, pauses };
+  return { list, asked, pauses, waiting, offsets };
 }
 
 test("ends of partitions come from this broker, and from each other leader with one request", async () => {
@@ -80,4 +87,16 @@ test("a leader that does not answer is asked five times; its errors, and what it
   });
   expect(asked.filter(of => of.startsWith("2"))).toHaveLength(5);
   expect(pauses).toEqual([2000, 4000, 8000, 16_000]);
+});
+
+test("no leader is asked again after the close", async () => {
+  const { list, asked, waiting, offsets } = bench(() => new WireError("CONNECTION_FAILED", "gone"), false);
+  const failed = { "t-2": { errorCode: Errors.NETWORK_EXCEPTION.code } };
+  const ends = list(["t", 2]);
+  await vi.waitFor(() => expect(waiting.size).toBe(1));
+  offsets.close();
+  expect(waiting.size).toBe(0);
+  expect(await ends).toMatchObject(failed);
+  expect(await list(["t", 2]), "a call that fails later").toMatchObject(failed);
+  expect(asked).toHaveLength(2);
 });

@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Timer, Timers } from "@samsa/base";
+import { nodeEnv } from "@samsa/node";
 import { Errors } from "@samsa/protocol";
 import { MAX_SCRAM_ITERATIONS } from "@samsa/sasl";
 import type { RawConnection } from "@samsa/wire";
@@ -8,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { isListenerSetting } from "../src/config/config-checks.ts";
 import { alterConfigs, connectTo, TestBroker } from "./wire.ts";
 
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule";
 const USERS = `${MODULE} required username="alice" password="secret" user_alice="secret" user_bob="other";`;
 const SECURED = {
@@ -149,6 +152,30 @@ describe("a listener with SASL", () => {
     });
     expect(await closes(wire)).toBe(true);
   });
+});
+
+test("the delay of a refusal ends with the connection", async () => {
+  const real = nodeEnv({ logger: SILENT }).timers;
+  const waiting = new Set<Timer>();
+  const timers: Timers = {
+    after: (ms, run) => {
+      const timer = real.after(ms, run);
+      if (ms !== 55_555) return timer;
+      waiting.add(timer);
+      return { cancel: () => (waiting.delete(timer), timer.cancel()) };
+    },
+    soon: run => real.soon(run),
+    hold: () => real.hold(),
+  };
+  const patient = { ...SECURED, "connection.failed.authentication.delay.ms": "55555" };
+  const own = await TestBroker.start(patient, undefined, { timers });
+  const wire = await connection(own);
+  const refused = expect(login(wire, "alice", "wrong")).rejects.toThrow();
+  await expect.poll(() => waiting.size).toBe(1);
+  wire.close();
+  await refused;
+  await expect.poll(() => waiting.size).toBe(0);
+  await own.stop();
 });
 
 test("requests are those of the user", async () => {

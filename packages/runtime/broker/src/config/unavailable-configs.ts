@@ -174,8 +174,8 @@ const STREAMS = "streams: there are no streams groups";
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^(?:group\.)?streams\./, STREAMS],
   [/^remote\.|^(?:log\.)?local\.retention|^log\.remote\.|tiered/, TIERING],
-  [/^sasl\\.oauthbearer\\.jwt\\./, "Java-only: it names a class; Kafka's own is built in"],
-  [/^(?:sasl|ssl|delegation\\.token|principal\\.builder|early\\.start)\\.|^security\\.providers$/, SECURITY],
+  [/^sasl\.oauthbearer\.jwt\./, "Java-only: it names a class; Kafka's own is built in"],
+  [/^(?:sasl|ssl|delegation\.token|principal\.builder|early\.start)\.|^security\.providers$/, SECURITY],
   [/purgatory/, "Java-only: requests that wait are removed as soon as they are over, so nothing is purged"],
   [/assignor\.offload/, "Java-only: assignments are computed on the event loop, without a pool of threads"],
   [

@@ -182,8 +182,8 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   readonly #failureDelayMs: number;
   /** Name of the user with the certificate of the client; undefined without one, and on a listener with SASL. */
   readonly #certified: string | undefined;
-  /** True once the client is refused: nothing else is handled. */
-  #isRefused = false;
+  /** Delay of the answer to a client that is refused; from then on nothing else is handled. */
+  #refusal: Timer | undefined;
   lastActive: number;
   readonly peer: Peer;
 
@@ -266,6 +266,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   onClose(error?: Error): void {
     this.#closed = true;
     this.#unmute?.cancel();
+    this.#refusal?.cancel();
     this.#host.unfinished.forget(this);
     this.#host.unsent.forget(this);
     this.#host.budget.forget(this.#resume);
@@ -303,7 +304,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #mayHandle(): boolean {
     return (
       !this.#closed &&
-      !this.#isRefused &&
+      this.#refusal === undefined &&
       this.#mutedUntil === 0 &&
       this.#slots.length < MAX_IN_FLIGHT &&
       this.#connection.pendingBytes() < MAX_UNSENT_BYTES
@@ -392,9 +393,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #refuse(slot: Slot, { chunks, reason }: Extract<AuthenticationOutcome, { type: "refuse" }>): void {
     const { env } = this.#host;
     env.logger.info("a client could not be authenticated", { ...this.#who(), reason });
-    this.#isRefused = true;
-    env.timers.after(this.#failureDelayMs, () => {
-      if (this.#closed) return;
+    this.#refusal = env.timers.after(this.#failureDelayMs, () => {
       this.#reply(slot, chunks);
       this.end();
     });

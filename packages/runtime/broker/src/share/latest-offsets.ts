@@ -4,6 +4,7 @@ import {
   ExponentialBackoff,
   groupBy,
   type PartitionIndex,
+  type Timer,
   type WireOffset,
 } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
@@ -39,6 +40,9 @@ const LATEST = -1;
 /** Ends of partitions, of which other brokers lead some (`NetworkPartitionMetadataClient`). */
 export class LatestOffsets {
   readonly #host: Host;
+  /** Calls that wait until their leader is asked again, and what gives them up. */
+  readonly #waits = new Map<Timer, () => void>();
+  #isClosed = false;
 
   constructor(host: Host) {
     this.#host = host;
@@ -77,6 +81,17 @@ export class LatestOffsets {
     end();
   }
 
+  /** Asks no leader again; what waits for one fails. */
+  close(): void {
+    this.#isClosed = true;
+    const waits = [...this.#waits];
+    this.#waits.clear();
+    for (const [wait, giveUp] of waits) {
+      wait.cancel();
+      giveUp();
+    }
+  }
+
   #own({ topic, index }: Named): LatestOffset {
     const partition = this.#host.topics.leader(topic, index);
     return typeof partition === "number" ? failure(partition) : { offset: partition.highWatermark, errorCode: 0 };
@@ -101,9 +116,14 @@ export class LatestOffsets {
           const isWire = error instanceof WireError;
           if (!isWire) env.logger.error("the ends of partitions could not be asked for", { leader, error });
           const { code } = isWire ? Errors.NETWORK_EXCEPTION : Errors.UNKNOWN_SERVER_ERROR;
-          if (!isWire || attempt >= ATTEMPTS) return done(() => failure(code));
+          const giveUp = (): void => done(() => failure(code));
+          if (!isWire || attempt >= ATTEMPTS || this.#isClosed) return giveUp();
           const pauseMs = BACKOFF.delayMs(attempt, env.random.next());
-          env.timers.after(pauseMs, () => this.#ask(leader, asked, attempt + 1, done));
+          const wait = env.timers.after(pauseMs, () => {
+            this.#waits.delete(wait);
+            this.#ask(leader, asked, attempt + 1, done);
+          });
+          this.#waits.set(wait, giveUp);
         },
       )
       .catch((error: unknown) => env.logger.error("the ends of partitions could not be used", { leader, error }));

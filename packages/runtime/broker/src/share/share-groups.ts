@@ -201,6 +201,7 @@ export class ShareGroups {
 
   close(): void {
     for (const groupId of [...this.#groups.keys()]) this.#drop(groupId);
+    this.latestOffsets.close();
     this.deadLetters.close();
     this.states.close(Errors.NOT_COORDINATOR.code);
   }
