@@ -28,7 +28,7 @@ export const serverConfigs = configSpecs({
     update: "cluster-wide",
     default: INT_MAX,
     min: 0,
-    doc: "Connections per second that are served, others wait; for each listener, too, which listener.name.NAME before it changes.",
+    doc: "New connections per second; those above it wait, or are closed if ten windows of the quota are full. A listener may have its own: listener.name.NAME.max.connection.creation.rate.",
   },
   "metrics.num.samples": {
     type: "int",

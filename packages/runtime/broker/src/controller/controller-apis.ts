@@ -14,7 +14,7 @@ import { ALTER_CLUSTER, ALTER_CLUSTER_CONFIGS, apisOn, CLUSTER_ACTION, DESCRIBE_
 import { CLIENT_APIS } from "./controller-client-apis.ts";
 import { apiVersions, describeCluster, listPartitionReassignments } from "./controller-cluster-apis.ts";
 import { NotControllerError } from "./quorum-controller.ts";
-import { deleteTopics, EACH_CREATED_TOPIC, EACH_GROWN_TOPIC, withoutSecrets } from "./topic-permissions.ts";
+import { deleteTopics, EACH_CREATED_TOPIC, EACH_GROWN_TOPIC, withVisibleConfigs } from "./topic-permissions.ts";
 import { control, type ControllerParts, type ControllerRow, ofQuorum } from "./controller-row.ts";
 
 /** First version of DeleteTopics whose clients know TOPIC_DELETION_DISABLED. */
@@ -58,7 +58,7 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
     isTimed: true,
     throttle: { mutationsSince: 6 },
     ...EACH_CREATED_TOPIC,
-    shown: withoutSecrets,
+    shown: withVisibleConfigs,
   }),
   DELETE_TOPICS,
   control("AlterConfigs", EACH_ALTERED_CONFIG),

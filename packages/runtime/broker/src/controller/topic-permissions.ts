@@ -43,7 +43,7 @@ export const EACH_GROWN_TOPIC = {
 } as const;
 
 /** Hides the settings of created topics that the client may not describe (KIP-525). */
-export function withoutSecrets(response: object, { access }: ControllerContext): object {
+export function withVisibleConfigs(response: object, { access }: ControllerContext): object {
   if (access.isFree) return response;
   const { topics } = response as CreateTopicsResponse;
   const shown = topics.map(topic => {
@@ -55,12 +55,13 @@ export function withoutSecrets(response: object, { access }: ControllerContext):
 }
 
 /**
- * Divides a request by the permission to delete its topics (`ControllerApis.deleteTopics`). Nothing is told about a topic
- * that the client may not describe; entries that are invalid whatever the permission are left in the request.
+ * Parts of a request to delete topics: what the client may delete, and the answers for the rest
+ * (`ControllerApis.deleteTopics`). Nothing is told about a topic that the client may not describe; entries that are
+ * invalid whatever the permission are left in the request.
  */
-function divided(image: MetadataImage, request: DeleteTopicsRequest, access: Access) {
+function permittedDeletions(image: MetadataImage, request: DeleteTopicsRequest, access: Access) {
   const refused: Refused[] = [];
-  // The cluster has no such operation that an ACL may name, except by ALL.
+  // DELETE is no operation of the cluster, but ALL permits it.
   const cluster = { operation: "DELETE", resource: "CLUSTER", name: CLUSTER_NAME, isProbe: true } as const;
   if (access.isFree || access.allows(cluster)) return { permitted: request, refused };
   const named = request.topics.flatMap(({ name, topicId }) => (topicId === ZERO_UUID ? (name ?? []) : []));
@@ -96,7 +97,7 @@ export async function deleteTopics(
   request: DeleteTopicsRequest,
   { access, quota }: ControllerContext,
 ): Promise<DeleteTopicsResponse> {
-  const { permitted, refused } = divided(parts.controller.image, request, access);
+  const { permitted, refused } = permittedDeletions(parts.controller.image, request, access);
   const response = await decide(parts, "DeleteTopics", permitted, quota);
   return { ...response, responses: [...response.responses, ...refused] };
 }

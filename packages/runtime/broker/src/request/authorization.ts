@@ -4,7 +4,7 @@ import { type Action, type Authorizer, AuthorizerNotReadyError } from "@samsa/se
 import { Access } from "./access.ts";
 import type { AnyReply, ApiShape } from "./api-row.ts";
 import { denial } from "./denial.ts";
-import { divided } from "./resource-list.ts";
+import { dividedByPermission } from "./resource-list.ts";
 
 /** Request of a client. */
 export interface AskedRequest {
@@ -60,7 +60,7 @@ function checked(row: ApiShape, asked: AskedRequest, access: Access, handle: Han
     const response = row.failure(request, denial(row.name, refused), version);
     return response === null ? asked.close("a request without permission expects no response") : reply(response);
   }
-  const parts = row.each && divided(row.each, request, access, { failure: row.failure, version });
+  const parts = row.each && dividedByPermission(row.each, request, access, { failure: row.failure, version });
   if (parts === undefined) return handle(request, access, reply);
   if (parts.permitted === undefined) return reply(parts.answered());
   handle(parts.permitted, access, (response, sent) => reply(response && parts.answered(response), sent));

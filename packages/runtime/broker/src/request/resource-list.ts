@@ -60,7 +60,7 @@ interface Failing {
  * Divides a request by permission on the resources that it lists; undefined if nothing is refused. The authorizer is asked
  * once for each action on each name.
  */
-export function divided(
+export function dividedByPermission(
   typed: ResourceList,
   request: object,
   access: Access,
