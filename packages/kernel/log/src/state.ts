@@ -80,6 +80,22 @@ function refused(error: number): AppendResult {
 /** Cursor of the append that runs: appends do not overlap, and each log would keep the memory of its last one. */
 const batch = new BatchCursor();
 
+/** Parts of a run of batches, each with offsets that the indexes of one segment can hold. */
+function fittingParts(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly firstOffset: Offset }[] {
+  const starts: { readonly at: number; readonly firstOffset: Offset }[] = [];
+  let at = 0;
+  batch.reset(bytes);
+  for (; batch.next(); at = batch.end) {
+    const { baseOffset, lastOffset } = batch;
+    const part = starts.at(-1);
+    if (part === undefined || !fitsIndex(part.firstOffset, lastOffset)) starts.push({ at, firstOffset: baseOffset });
+  }
+  return starts.map(({ at: from, firstOffset }, i) => ({
+    bytes: bytes.subarray(from, starts[i + 1]?.at),
+    firstOffset,
+  }));
+}
+
 /** State of a log, and the rules by which it changes (`UnifiedLog`, `LocalLog`). */
 export class LogState {
   config: LogConfig;
@@ -216,7 +232,10 @@ export class LogState {
     return { error: 0, firstOffset, lastOffset: next - 1, logAppendTime: appendTime, duplicate: false };
   }
 
-  /** Appends a run of whole batches unchanged, for a follower or the metadata log. Offsets must not decrease. */
+  /**
+   * Appends a run of whole batches unchanged, for a follower or the metadata log. Offsets must not decrease; those of one
+   * run may be further apart than the indexes of a segment reach.
+   */
   appendVerbatim(bytes: Uint8Array, now: number, out: LogEffect[]): AppendResult {
     let first: Offset = -1;
     let next = this.endOffset;
@@ -228,7 +247,8 @@ export class LogState {
       next = batch.lastOffset + 1;
     }
     if (first < 0 || batch.end !== bytes.length) return refused(APPEND_ERROR.CORRUPT_MESSAGE);
-    this.take(bytes, first, now, out);
+    if (fitsIndex(first, next - 1)) this.take(bytes, first, now, out);
+    else for (const part of fittingParts(bytes)) this.take(part.bytes, part.firstOffset, now, out);
     return { error: 0, firstOffset: first, lastOffset: next - 1, logAppendTime: -1, duplicate: false };
   }
 
@@ -297,14 +317,13 @@ export class LogState {
     old.writeIndexes(true, out);
     if (base > this.endOffset) this.producers.endOffset = base;
     this.takeSnapshot(out);
-    if (old.size > 0) {
-      old.trim(out);
-      out.push({ kind: "seal" });
-    } else {
-      // The segment has never had a batch, so its name would only suggest missing offsets.
+    if (old.size === 0 && fitsIndex(old.base, base - 1)) {
+      // The segment has never had a batch, so its name would only suggest missing offsets. Before a leap of 2^31 offsets
+      // it says where the log starts.
       this.segments.pop();
       old.delete(out);
-    }
+    } else old.trim(out);
+    if (old.size > 0) out.push({ kind: "seal" });
     this.createSegment(base, now, out);
     if (old.size > 0) this.used(old);
   }

@@ -156,6 +156,34 @@ describe("an append", () => {
   });
 });
 
+test("batches of one run that are too far apart for the indexes of a segment go to several", () => {
+  const far = 2 ** 31 + 9;
+  for (const [offsets, bases] of [
+    [
+      [0, 1, far, far + 1],
+      [0, far],
+    ],
+    [[0, 2 ** 31 - 1], [0]],
+    [
+      [0, 2 ** 31],
+      [0, 1],
+    ],
+    [
+      [far, 3 * far],
+      [0, far, 3 * far],
+    ],
+  ] as const) {
+    const { state, out } = open({ indexIntervalBytes: 0 });
+    const bytes = joined(...offsets.map(baseOffset => batch(1, { baseOffset })));
+    const added = state.appendVerbatim(bytes, 5, out);
+    expect(added).toMatchObject({ error: 0, firstOffset: offsets[0], lastOffset: offsets.at(-1) });
+    expect(state.segments.map(({ base }) => base)).toEqual(bases);
+    expect(state.size).toBe(bytes.length);
+    for (const segment of state.segments) expect(segment.ready().offsets.sane(segment.size)).toBe(true);
+    expect([state.startOffset, state.endOffset]).toEqual([0, (offsets.at(-1) ?? 0) + 1]);
+  }
+});
+
 describe("a segment", () => {
   test("ends when either of its indexes is full", () => {
     for (const [segmentIndexBytes, most] of [

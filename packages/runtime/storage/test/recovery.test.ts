@@ -1,3 +1,4 @@
+import { joined } from "@samsa/base";
 import { endTxnBatch } from "@samsa/records";
 import { describe, expect, test } from "vitest";
 import { Fixture, NOW } from "./fixture.ts";
@@ -342,4 +343,39 @@ test("closed segments that recovery has read are sealed: the next start need not
   fixture.crash("kept");
   expect(fixture.log.recoveryPoint).toBe(2);
   expect(fixture.log.endOffset).toBe(3);
+});
+
+test.each(["a stop", "a crash"])("a log of batches more than 2^31 offsets apart is the same after %s", async end => {
+  const far = 2 ** 31 + 9;
+  const offsets = [far, far + 1, 3 * far, 5 * far];
+  const fixture = new Fixture(1, { indexIntervalBytes: 0 });
+  const batches = offsets.map(baseOffset => fixture.batch(1, baseOffset, NOW, { baseOffset, leaderEpoch: 0 }));
+  // Two are of one run.
+  const runs = [joined(batches.slice(0, 1)), joined(batches.slice(1, 3)), joined(batches.slice(3))];
+  for (const run of runs) expect(fixture.log.appendAsFollower(run).error).toBe(0);
+  const read = (): number[] => {
+    const { log } = fixture;
+    const found: number[] = [];
+    for (let offset = log.startOffset; offset < log.endOffset; ) {
+      const limits = { maxBytes: 1, minOneMessage: true, limitOffset: log.endOffset };
+      const { error, chunks, nextOffset } = log.read({ offset, ...limits });
+      expect([error, chunks.length > 0]).toEqual([0, true]);
+      found.push(nextOffset - 1);
+      offset = nextOffset;
+    }
+    return found;
+  };
+  const state = () => ({
+    bounds: [fixture.log.startOffset, fixture.log.endOffset],
+    bases: fixture.log.state.segments.map(({ base }) => base),
+    offsets: read(),
+  });
+  const before = state();
+  expect(before).toEqual({ bounds: [0, 5 * far + 1], bases: [0, far, 3 * far, 5 * far], offsets });
+  await fixture.flush();
+  if (end === "a stop") await fixture.restart();
+  else fixture.crash("lost");
+  expect(state()).toEqual(before);
+  fixture.log.truncateTo(7);
+  expect([fixture.log.startOffset, fixture.log.endOffset]).toEqual([0, 7]);
 });
