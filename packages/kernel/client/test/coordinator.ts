@@ -73,6 +73,13 @@ export class Coordinator {
   readonly #waiting = new Map<number, (reply: Fields) => void>();
   #shard: GroupShard;
   readonly requests: MemberRequest[] = [];
+  /**
+   * Epoch at which a consumer group has become a classic one again; −1: it has not. Its members then have the target
+   * assignment, as in Kafka (`ClassicGroup.fromConsumerGroup`), also those that have yet to revoke what is not in it.
+   */
+  convertedAt = -1;
+  /** Epoch of the group while it is a consumer group, or −1. */
+  #consumerEpoch = -1;
 
   constructor() {
     this.#shard = this.#fresh();
@@ -174,5 +181,15 @@ export class Coordinator {
         this.#shard.forShares(this.now, effects, shares => shares.initialized(initialization, true));
       }
     }
+    this.#noteConversion();
+  }
+
+  #noteConversion(): void {
+    const { groupState, groupEpoch } = this.#shard.consumerView("g");
+    const isConsumer = groupState !== "";
+    const isClassic = this.#shard.view("g") !== undefined;
+    if (isClassic && this.#consumerEpoch >= 0) this.convertedAt = this.#consumerEpoch;
+    else if (!isClassic && !isConsumer) this.convertedAt = -1;
+    this.#consumerEpoch = isConsumer ? groupEpoch : -1;
   }
 }

@@ -117,6 +117,23 @@ const faults = [
 ];
 const calmStep = fc.oneof(...usual) as fc.Arbitrary<Step>;
 const someStep = fc.oneof(...usual, ...faults) as fc.Arbitrary<Step>;
+/**
+ * A group that becomes a consumer group, a classic one and a consumer group again before its first member has heard of
+ * it: the partitions that the first change took from the member are given to another.
+ */
+const CONVERTED_TWICE: [seed: number, steps: Step[]] = [
+  281327162,
+  [
+    { type: "start", topics: ["t", "v"], isStatic: false, regex: false },
+    { type: "pass", ms: 1000 },
+    { type: "start", topics: ["t", "u"], isStatic: false, regex: false },
+    { type: "pass", ms: 10 },
+    { type: "leave", who: 3, mode: "default" },
+    { type: "pass", ms: 10 },
+    { type: "start", topics: ["t"], isStatic: false, regex: false },
+    { type: "start", topics: ["v"], isStatic: false, regex: false },
+  ],
+];
 const RUNS = Number(process.env.GROUP_RUNS ?? 40);
 
 /** Plays steps of a group of one kind. */
@@ -199,7 +216,7 @@ describe.each(KINDS)("a group ($name)", kind => {
         for (const step of steps) game.play(step);
         game.rest();
       }),
-      { numRuns: RUNS },
+      { numRuns: RUNS, examples: kind.isConverted === true ? [CONVERTED_TWICE] : [] },
     );
   });
 

@@ -420,6 +420,7 @@ export class World {
     for (const other of this.players) {
       if (this.isShared || other.isDead || !other.held.has(key)) continue;
       if (other.isLate || !members.has(other.member.memberId) || this.#isAbsent(other, player)) continue;
+      if (this.#wasConverted(other)) continue;
       throw new Error(`${player.name} takes ${key}, which ${other.name} has`);
     }
     player.held.set(key, { topic, partition });
@@ -429,6 +430,11 @@ export class World {
   #isAbsent({ identity }: Player, taker: Player): boolean {
     if (!this.isClassic || identity?.instanceId == null) return false;
     return identity.epoch < (taker.identity?.epoch ?? 0);
+  }
+
+  /** A member that has not joined since its group became a classic one may have more than the coordinator knows. */
+  #wasConverted({ identity }: Player): boolean {
+    return identity !== null && identity.epoch < this.coordinator.convertedAt;
   }
 
   /** Checks that no commit takes back a later one. */
