@@ -20,7 +20,7 @@ export interface ReplicationOptions {
   /** Endpoint of a broker for other brokers; undefined while it is not known. */
   readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
   readonly proposeIsr: ProposeIsr;
-  /** How the fetchers introduce themselves to their leaders: software (KIP-511), security. */
+  /** Software (KIP-511) and security that the fetchers show to their leaders. */
   readonly introduction: Introduction;
   /** Pool of what the fetchers receive. */
   readonly buffers: BufferPool;
