@@ -317,13 +317,15 @@ export class LogState {
     old.writeIndexes(true, out);
     if (base > this.endOffset) this.producers.endOffset = base;
     this.takeSnapshot(out);
-    if (old.size === 0 && fitsIndex(old.base, base - 1)) {
+    if (old.size > 0) {
+      old.trim(out);
+      out.push({ kind: "seal" });
+    } else if (fitsIndex(old.base, base - 1)) {
       // The segment has never had a batch, so its name would only suggest missing offsets. Before a leap of 2^31 offsets
       // it says where the log starts.
       this.segments.pop();
       old.delete(out);
     } else old.trim(out);
-    if (old.size > 0) out.push({ kind: "seal" });
     this.createSegment(base, now, out);
     if (old.size > 0) this.used(old);
   }
