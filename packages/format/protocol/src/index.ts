@@ -63,6 +63,18 @@ export type {
   AlterUserScramCredentialsResponse,
 } from "./messages/alter-user-scram-credentials.ts";
 export type { CreateAclsRequest, CreateAclsResponse } from "./messages/create-acls.ts";
+export type {
+  CreateDelegationTokenRequest,
+  CreateDelegationTokenResponse,
+} from "./messages/create-delegation-token.ts";
+export type {
+  ExpireDelegationTokenRequest,
+  ExpireDelegationTokenResponse,
+} from "./messages/expire-delegation-token.ts";
+export type {
+  RenewDelegationTokenRequest,
+  RenewDelegationTokenResponse,
+} from "./messages/renew-delegation-token.ts";
 export type { DeleteAclsRequest, DeleteAclsResponse } from "./messages/delete-acls.ts";
 export type { DescribeAclsRequest, DescribeAclsResponse } from "./messages/describe-acls.ts";
 export type { AllocateProducerIdsRequest, AllocateProducerIdsResponse } from "./messages/allocate-producer-ids.ts";

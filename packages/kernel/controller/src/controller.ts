@@ -20,6 +20,7 @@ import { type PeriodicDecision, PeriodicTasks } from "./periodic.ts";
 import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
 import { createAcls, deleteAcls } from "./security/acls.ts";
+import { createDelegationToken, expireDelegationToken, renewDelegationToken } from "./security/delegation-tokens.ts";
 import { alterUserScramCredentials } from "./security/scram.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
 
@@ -45,6 +46,9 @@ const DECIDERS = {
   CreateAcls: createAcls,
   DeleteAcls: deleteAcls,
   AlterUserScramCredentials: alterUserScramCredentials,
+  CreateDelegationToken: createDelegationToken,
+  RenewDelegationToken: renewDelegationToken,
+  ExpireDelegationToken: expireDelegationToken,
 } as const;
 
 type Deciders = typeof DECIDERS;

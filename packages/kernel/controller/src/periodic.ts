@@ -5,17 +5,25 @@ import type { ControllerSettings, Decision, DecisionContext } from "./decision/d
 import { fencedBroker } from "./heartbeat.ts";
 import { electionOf, partitionAt } from "./leadership.ts";
 import { partitionChange } from "./partition-change.ts";
+import { overTokens } from "./security/delegation-tokens.ts";
 import type { Place } from "./decision/broker-partitions.ts";
 
 /** Decision that no request asks for. The name is that of Kafka's `PeriodicTask`. */
 export interface PeriodicDecision extends Decision<undefined> {
-  readonly task: "maybeFenceStaleBroker" | "electPreferred" | "electUnclean" | "writeNoOpRecord";
+  readonly task:
+    | "maybeFenceStaleBroker"
+    | "electPreferred"
+    | "electUnclean"
+    | "expireDelegationTokens"
+    | "writeNoOpRecord";
   /** Broker that is fenced; undefined for other tasks. */
   readonly brokerId: BrokerId | undefined;
 }
 
 /** `MAX_ELECTIONS_PER_IMBALANCE` */
 const MOST_ELECTIONS = 1000;
+/** Most tokens that one decision removes (`MAX_RECORDS_PER_EXPIRATION`). */
+const MOST_TOKENS = 1000;
 /** Delay of the next elections if there are more than a decision may have (`DEFAULT_IMMEDIATE_PERIOD_NS`). */
 const SHORT_DELAY_MS = 10;
 
@@ -26,6 +34,7 @@ export class PeriodicTasks {
   /** Time of the last decision with records. */
   #lastRecord: number;
   #nextUnclean: number;
+  #nextTokens: number;
 
   /** `now` is the monotonic time in milliseconds at which the controller becomes active. */
   constructor(settings: ControllerSettings, now: number) {
@@ -33,11 +42,12 @@ export class PeriodicTasks {
     this.#lastRecord = now;
     this.#nextPreferred = now + (settings.preferredElectionIntervalMs ?? Infinity);
     this.#nextUnclean = now + settings.uncleanElectionIntervalMs;
+    this.#nextTokens = now + (settings.tokens?.checkMs ?? Infinity);
   }
 
   /** Time of the next elections, or of a record that only shows that this controller is active (KIP-835). */
   next(image: MetadataImage): number {
-    return Math.min(this.#nextPreferred, this.#nextUnclean, this.#nextNoOp(image));
+    return Math.min(this.#nextPreferred, this.#nextUnclean, this.#nextTokens, this.#nextNoOp(image));
   }
 
   /** Takes note of a decision with records. */
@@ -47,7 +57,13 @@ export class PeriodicTasks {
 
   /** Next decision that is due; undefined if there is none. */
   decide(context: DecisionContext): PeriodicDecision | undefined {
-    return fencing(context) ?? this.#preferred(context) ?? this.#unclean(context) ?? this.#noOp(context);
+    return (
+      fencing(context) ??
+      this.#preferred(context) ??
+      this.#unclean(context) ??
+      this.#tokens(context) ??
+      this.#noOp(context)
+    );
   }
 
   /** In contrast to Kafka, a controller without other nodes writes no empty records: nobody would miss it. */
@@ -73,6 +89,14 @@ export class PeriodicTasks {
     });
     this.#nextPreferred = now + delayAfter(records, this.#settings.preferredElectionIntervalMs ?? Infinity);
     return decision("electPreferred", records);
+  }
+
+  #tokens({ image, draw }: DecisionContext): PeriodicDecision | undefined {
+    if (draw.now < this.#nextTokens) return undefined;
+    const records = overTokens(image, draw.time, MOST_TOKENS);
+    const interval = this.#settings.tokens?.checkMs ?? Infinity;
+    this.#nextTokens = draw.now + (records.length === MOST_TOKENS ? SHORT_DELAY_MS : interval);
+    return decision("expireDelegationTokens", records);
   }
 
   #unclean(context: DecisionContext): PeriodicDecision | undefined {

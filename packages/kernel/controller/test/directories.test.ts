@@ -57,6 +57,7 @@ class Fixture {
       below: () => 0,
       nextOffset: this.offset,
       now: this.now,
+      time: 0,
       mutate: () => true,
       judge: () => undefined,
     };

@@ -47,6 +47,7 @@ export const settings: ControllerSettings = {
   maxIdleIntervalMs: 0,
   kraftVersion: () => 1,
   hashes: blockingHashes,
+  tokens: undefined,
   replication: (image, topic) => {
     const configs = configsOf(image, RESOURCE_TYPE.topic, topic);
     return {
@@ -57,6 +58,9 @@ export const settings: ControllerSettings = {
   describeTopic: overrides =>
     [...overrides].map(([name, value]) => ({ name, value, readOnly: false, configSource: 1, isSensitive: false })),
 };
+
+/** Time since the epoch at the monotonic time 0. */
+export const EPOCH_MS = 1_800_000_000_000;
 
 /** A recognizable id. */
 export const id = (n: number): Uuid =>
@@ -78,6 +82,7 @@ export class Fixture {
     below: limit => this.#ids++ % limit,
     nextOffset: this.log.length,
     now: this.now,
+    time: this.now + EPOCH_MS,
     mutate: partitions => this.mutate(partitions),
     judge: question => this.judge(question),
   });

@@ -152,6 +152,7 @@ export class ModelCluster {
       below: limit => this.#ids++ % limit,
       nextOffset: this.#end,
       now: this.#now,
+      time: 0,
       mutate: () => true,
       judge: () => undefined,
     };

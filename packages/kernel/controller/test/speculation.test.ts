@@ -54,6 +54,7 @@ describe("speculation", () => {
           below: () => 0,
           nextOffset: log.length,
           now: 0,
+          time: 0,
           mutate: () => true,
           judge: () => undefined,
         });

@@ -22,7 +22,8 @@ export {
   SCRAM_MECHANISMS,
   scramKeys,
   type ScramMechanism,
-  type ScramCredential,
   ScramServer,
   type ScramServerOptions,
 } from "./scram-server.ts";
+export { TokenSecret } from "./token-secret.ts";
+export type { ScramCredential, TokenCredential } from "./scram-credential.ts";

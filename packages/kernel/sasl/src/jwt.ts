@@ -61,7 +61,7 @@ function scopesFault(name: string, value: unknown): string | undefined {
 }
 
 /** Identity that the payload of a token proves, whose signature has been verified. `now` is in ms since the epoch. */
-export function identityOf(payload: Uint8Array, rules: ClaimRules, now: number): Required<Identity> | ClaimFault {
+export function identityOf(payload: Uint8Array, rules: ClaimRules, now: number): Identity | ClaimFault {
   const claims = claimsOf(payload);
   if (claims === undefined) return { fault: "its payload is no JSON object" };
   const { audiences, issuer, skewMs, scopeClaim, userClaim } = rules;

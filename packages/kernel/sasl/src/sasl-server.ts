@@ -1,9 +1,13 @@
+import type { TokenCredential } from "./scram-credential.ts";
+
 /** Client that has proven who it is. */
 export interface Identity {
   /** Name of the user. */
   readonly user: string;
   /** Time at which its credentials expire, in ms since the epoch; undefined: never. */
   readonly expiresAt?: number;
+  /** True if it has used a delegation token (KIP-48). */
+  readonly byToken?: true;
 }
 
 /** Outcome of the verification of a token. */
@@ -20,6 +24,12 @@ export type Verification =
 export type SaslServerStep =
   /** Send the bytes to the client, then call `received` with its answer. */
   | { readonly type: "challenge"; readonly bytes: Uint8Array }
+  /** Find the credential of a delegation token, then carry out the step that `found` returns. It throws `SaslRefusal`. */
+  | {
+      readonly type: "find";
+      readonly tokenId: string;
+      readonly found: (credential: TokenCredential | undefined) => SaslServerStep;
+    }
   /** Verify a token, then carry out the step that `verified` returns for the outcome. It throws `SaslRefusal`. */
   | {
       readonly type: "verify";

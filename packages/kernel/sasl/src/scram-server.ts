@@ -9,6 +9,7 @@ import {
   toBase64,
   utf8,
 } from "@samsa/base";
+import type { ScramCredential, TokenCredential } from "./scram-credential.ts";
 import {
   OTHER_AUTHORIZATION_ID,
   refuseOpenly,
@@ -17,14 +18,6 @@ import {
   type SaslServerStep,
 } from "./sasl-server.ts";
 import type { ScramHashes } from "./scram-client.ts";
-
-/** Credential of a user as it is stored: not the password (RFC 5802; `ScramCredential`). */
-export interface ScramCredential {
-  readonly salt: Uint8Array;
-  readonly storedKey: Uint8Array;
-  readonly serverKey: Uint8Array;
-  readonly iterations: number;
-}
 
 /** Means of a `ScramServer`. */
 export interface ScramServerOptions {
@@ -88,13 +81,14 @@ interface Exchange {
   readonly credential: ScramCredential;
   /** False for credentials that were made up for an unknown user. */
   readonly isKnown: boolean;
+  readonly token: TokenCredential | undefined;
 }
 
 const unescaped = (name: string): string => name.replaceAll("=2C", ",").replaceAll("=3D", "=");
 
 /**
- * Server of SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802 and 7677; `ScramSaslServer`). An unknown user gets a salt like any other
- * and fails at the proof, so that nobody learns which users there are.
+ * Server of SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802 and 7677; `ScramSaslServer`), with delegation tokens (KIP-48). An
+ * unknown user gets a salt like any other and fails at the proof, so that nobody learns which users there are.
  */
 export class ScramServer implements SaslServer {
   readonly #options: ScramServerOptions;
@@ -118,15 +112,29 @@ export class ScramServer implements SaslServer {
       throw new SaslRefusal("Invalid SCRAM client first message format");
     }
     const username = unescaped(name);
-    // There are no delegation tokens (KIP-48): the name of one is that of an unknown user.
-    const isToken = `${extensions},`.includes(`${TOKEN_EXTENSION},`);
-    const known = isToken ? undefined : this.#options.credentialOf(username);
     if (authorizationId !== undefined && unescaped(authorizationId) !== username) refuseOpenly(OTHER_AUTHORIZATION_ID);
+    const first = { header, bare, nonce: nonce + this.#options.nonce };
+    if (!`${extensions},`.includes(`${TOKEN_EXTENSION},`)) {
+      const known = this.#options.credentialOf(username);
+      return this.#challenge({ ...first, user: username, token: undefined }, known);
+    }
+    return {
+      type: "find",
+      tokenId: username,
+      found: token => this.#challenge({ ...first, user: token?.owner ?? username, token }, token, username),
+    };
+  }
+
+  /** Answers the client's first message. `name` is the one that the client has sent. */
+  #challenge(
+    first: Pick<Exchange, "header" | "bare" | "nonce" | "user" | "token">,
+    known: ScramCredential | undefined,
+    name = first.user,
+  ): SaslServerStep {
     const isKnown = known !== undefined && known.iterations >= MIN_SCRAM_ITERATIONS;
-    const credential = isKnown ? known : this.#madeUp(username);
-    const whole = nonce + this.#options.nonce;
-    const serverFirst = `r=${whole},s=${toBase64(credential.salt)},i=${credential.iterations}`;
-    this.#exchange = { header, bare, serverFirst, nonce: whole, user: username, credential, isKnown };
+    const credential = isKnown ? known : this.#madeUp(name);
+    const serverFirst = `r=${first.nonce},s=${toBase64(credential.salt)},i=${credential.iterations}`;
+    this.#exchange = { ...first, serverFirst, credential, isKnown };
     this.#become("first sent");
     return { type: "challenge", bytes: utf8(serverFirst) };
   }
@@ -140,7 +148,7 @@ export class ScramServer implements SaslServer {
   #final(text: string): SaslServerStep {
     const exchange = this.#exchange;
     invariant(exchange !== undefined, "the client's last message follows its first");
-    const { header, bare, serverFirst, nonce, user, credential, isKnown } = exchange;
+    const { header, bare, serverFirst, nonce, user, credential, isKnown, token } = exchange;
     const [, withoutProof, binding, ownNonce, proof64 = ""] = CLIENT_FINAL.exec(text) ?? [];
     const proof = fromBase64(proof64);
     if (withoutProof === undefined || proof === undefined) {
@@ -156,7 +164,8 @@ export class ScramServer implements SaslServer {
     const isProof = sameBytes(hashes.hash(hash, Uint8Array.from(clientKey)), credential.storedKey);
     if (!isProof || !isKnown || proof.length !== signature.length) throw new SaslRefusal("Invalid client credentials");
     const bytes = utf8(`v=${toBase64(hashes.hmac(hash, credential.serverKey, all))}`);
-    return { type: "done", bytes, identity: { user } };
+    const identity = token === undefined ? { user } : { user, expiresAt: token.expiresAt, byToken: true as const };
+    return { type: "done", bytes, identity };
   }
 
   #become(state: State): void {

@@ -6,6 +6,7 @@ import {
   SaslRefusal,
   type SaslServer,
   type SaslServerStep,
+  type TokenCredential,
   type SaslStep,
   ScramClient,
   type ScramCredential,
@@ -122,19 +123,27 @@ describe("a server of SCRAM", () => {
     expect(refusal(() => played(client, server))).toBe("invalid credentials");
   });
 
-  test("knows no delegation tokens, and no user by the name of one", () => {
-    const server = scramServer({ credentialOf: () => stored("SHA-256", "hmac") });
-    const client = (delegationToken: boolean): ScramClient =>
+  test("asks for the credential of a delegation token, and knows no user by its id, nor a token by a user's name", () => {
+    const ofUser = { credentialOf: () => stored("SHA-256", "hmac") };
+    const token = { ...stored("SHA-256", "hmac"), owner: "alice", expiresAt: 77 };
+    const client = (delegationToken: boolean, password = "hmac"): ScramClient =>
       new ScramClient(blockingHashes, {
-        hash: "SHA-256",
-        username: "token-1",
-        password: "hmac",
-        nonce: "abc",
-        delegationToken,
+        ...{ hash: "SHA-256", username: "token-1", password, nonce: "abc", delegationToken },
       });
-    expect(refusal(() => played(client(true), server))).toBe("invalid credentials");
-    const other = scramServer({ credentialOf: () => stored("SHA-256", "hmac") });
-    expect(played(client(false), other)).toMatchObject({ type: "done", identity: { user: "token-1" } });
+    const finding = (found: TokenCredential | undefined, server = scramServer(ofUser)): SaslServer => ({
+      received(message) {
+        const step = server.received(message);
+        if (step.type !== "find") return step;
+        expect(step.tokenId).toBe("token-1");
+        return step.found(found);
+      },
+    });
+    expect(played(client(true), finding(token))).toMatchObject({
+      ...{ type: "done", identity: { user: "alice", expiresAt: 77, byToken: true } },
+    });
+    expect(refusal(() => played(client(true, "other"), finding(token)))).toBe("invalid credentials");
+    expect(refusal(() => played(client(true), finding(undefined)))).toBe("invalid credentials");
+    expect(played(client(false), finding(token))).toMatchObject({ type: "done", identity: { user: "token-1" } });
   });
 
   test.each([

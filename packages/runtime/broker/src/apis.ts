@@ -46,6 +46,12 @@ import {
 } from "./request/api-row.ts";
 import type { ControllerApi } from "./controller/controller-channel.ts";
 import { createAcls, deleteAcls, describeAcls } from "./api/security/acls.ts";
+import {
+  createDelegationToken,
+  describeDelegationToken,
+  expireDelegationToken,
+  renewDelegationToken,
+} from "./api/security/delegation-tokens.ts";
 import { describeUserScramCredentials } from "./api/security/scram.ts";
 import { type AclOperation, type Action, CLUSTER_NAME } from "@samsa/security";
 import type { Handler } from "./request/handler.ts";
@@ -198,6 +204,10 @@ const BROKER_APIS: readonly ServedApi[] = [
   forward("AlterPartitionReassignments", ALTER_CLUSTER),
   forward("ListPartitionReassignments", DESCRIBE_CLUSTER),
   forward("DescribeQuorum", DESCRIBE_CLUSTER),
+  serve("CreateDelegationToken", createDelegationToken),
+  serve("RenewDelegationToken", renewDelegationToken),
+  serve("ExpireDelegationToken", expireDelegationToken),
+  serve("DescribeDelegationToken", describeDelegationToken),
   serve("DescribeUserScramCredentials", describeUserScramCredentials, DESCRIBE_CLUSTER),
   forward("AlterUserScramCredentials", ALTER_CLUSTER),
   forward("UpdateFeatures", ALTER_CLUSTER),

@@ -94,6 +94,7 @@ export class ControllerRole {
         features: TOLERATED,
         offered: FEATURES,
         hashes: env.crypto,
+        tokens: shared.security.tokenSettings,
         kraftVersion: () => quorum.kraftVersion,
         quorumNodes: () => quorum.voters.map(({ id }) => id),
         sessionTimeoutMs: config["broker.session.timeout.ms"],

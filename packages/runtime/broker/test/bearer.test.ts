@@ -227,6 +227,8 @@ describe("settings are refused", () => {
   test.each<[string, Record<string, string>, RegExp]>([
     ["without an address of keys", prefixed({ "jwks.endpoint.url": "" }), /needs .*jwks.endpoint.url/],
     ["with another kind of address", prefixed({ "jwks.endpoint.url": "ldap://x" }), /begins with https/],
+    ["with keys that are never fetched again", prefixed({ "jwks.endpoint.refresh.ms": "0" }), /more than 0 ms/],
+    ["with a claim without a name", prefixed({ "sub.claim.name": " " }), /a claim has a name/],
     ["without an audience", prefixed({ "expected.audience": "" }), /needs .*expected.audience/],
     [
       "with a class of somebody else",

@@ -20,7 +20,7 @@ function ask<N extends ApiName>(api: N, body: RequestOf<N>) {
 
 /** Sends a request as a broker forwards it; returns the code of the envelope and the answer in it. */
 async function forwarded<N extends ApiName>(api: N, version: number, body: object) {
-  const client = { user: "ann", host: "10.0.0.1", clientId: "c", version };
+  const client = { user: "ann", byToken: false, host: "10.0.0.1", clientId: "c", version };
   const { errorCode, responseData } = await ask("Envelope", sealEnvelope(api, body, client, 1));
   if (responseData === null) return { errorCode, answer: undefined };
   const reader = new ByteReader(responseData);

@@ -10,9 +10,14 @@ test.each([
   ["fe80::1%lo", "fe80:0:0:0:0:0:0:1"],
   ["broker-1", "0.0.0.0"],
 ])("an envelope of a client at %s has the address %s, the user and the request", (host, expected) => {
-  const client = { user: "ann", host, clientId: "c", version: 5 };
+  const client = { user: "ann", byToken: true, host, clientId: "c", version: 5 };
   const sealed = sealEnvelope("DeleteTopics", { topicNames: ["t"], timeoutMs: 7 }, client, 3);
   const opened = openEnvelope(sealed);
-  expect(opened).toMatchObject({ user: "ann", host: expected, head: { clientId: "c", version: 5, correlationId: 3 } });
+  expect(opened).toMatchObject({
+    user: "ann",
+    byToken: true,
+    host: expected,
+    head: { clientId: "c", version: 5, correlationId: 3 },
+  });
   expect(Apis.DeleteTopics.request.decode(opened.body, 5)).toMatchObject({ topicNames: ["t"], timeoutMs: 7 });
 });

@@ -28,7 +28,7 @@ test.each([
 ])("a request fails if the authorizer throws (%s), which is logged at its level", async (error, level) => {
   const { controller, levels } = controllerThat(error);
   const request = Apis.AlterPartitionReassignments.request.defaults({ topics: [], timeoutMs: 0 });
-  const client = { user: "alice", clientId: "", host: "10.0.0.1", version: 0 };
+  const client = { user: "alice", byToken: false, clientId: "", host: "10.0.0.1", version: 0 };
   const answer = await controller.call("AlterPartitionReassignments", request, client);
   expect(answer.errorCode).toBe(Errors.UNKNOWN_SERVER_ERROR.code);
   expect(levels).toEqual([level]);

@@ -101,7 +101,8 @@ let closed = 0;
 
 function contextOf(version: number): RequestOrigin {
   const peer = { host: "127.0.0.1", port: 1, software: { name: "", version: "" } };
-  return { version, user: "ANONYMOUS", clientId: "", listener: "", peer, close: () => void closed++ };
+  const client = { user: "ANONYMOUS", byToken: false, allowsTokens: false, clientId: "" };
+  return { version, ...client, listener: "", peer, close: () => void closed++ };
 }
 
 /** Head of a transactional batch. */

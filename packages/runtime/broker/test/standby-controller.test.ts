@@ -16,9 +16,19 @@ function forwarded(api: ApiName, version: number, request: object, errorCode: nu
   };
   const reply = (call: unknown[]) => call.at(-1) as (response: object) => void;
   const requests = new ControllerRequests(parts as never, undefined as never);
-  const envelope = sealEnvelope(api, request, { user: "ann", host: "10.0.0.1", clientId: "c", version }, 1);
+  const envelope = sealEnvelope(
+    api,
+    request,
+    { user: "ann", byToken: false, host: "10.0.0.1", clientId: "c", version },
+    1,
+  );
   const peer = { host: "10.0.0.2", port: 1, software: { name: "", version: "" } };
-  const context = { version: 0, user: "", clientId: "", listener: "CONTROLLER", peer, close() {} };
+  const context = {
+    ...{ version: 0, user: "", byToken: false, allowsTokens: false, clientId: "" },
+    listener: "CONTROLLER",
+    peer,
+    close() {},
+  };
   let code = -1;
   requests.handle(LISTENER_APIS.get(Apis.Envelope.key)!, envelope, context, response => {
     code = (response as { errorCode: number }).errorCode;

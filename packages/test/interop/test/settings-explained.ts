@@ -11,11 +11,6 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
     why: "a single node starts without a properties file, with default directories and listeners",
   },
   {
-    settings: /^broker .*\.(?:replication\.factor|min\.isr)$/,
-    differs: /^default 1, /,
-    why: "one node holds one replica",
-  },
-  {
     settings: /^broker queued\.max\.request\.bytes$/,
     differs: /^default /,
     why: "memory of queued requests is bounded by default",

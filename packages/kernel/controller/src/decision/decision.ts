@@ -1,7 +1,7 @@
 import type { BrokerId, Offset, Uuid } from "@samsa/base";
 import type { BrokerImage, MetadataImage } from "@samsa/metadata";
 import { type CreateTopicsResponse, type ErrorName, Errors, type MetadataRecord } from "@samsa/protocol";
-import type { ScramHashes } from "@samsa/sasl";
+import type { ScramHashes, TokenSecret } from "@samsa/sasl";
 import type { BrokerPartitions } from "./broker-partitions.ts";
 import type { BrokerSessions } from "./broker-sessions.ts";
 import type { ConfigRules, PolicyRequest, PolicyVerdict } from "./rules.ts";
@@ -27,6 +27,17 @@ export interface ReplicationRules {
   readonly uncleanLeaderElection: boolean;
   /** `min.insync.replicas` */
   readonly minInsyncReplicas: number;
+}
+
+/** Settings of delegation tokens (`DelegationTokenManagerConfigs`). */
+export interface TokenSettings {
+  readonly secret: TokenSecret;
+  /** `delegation.token.max.lifetime.ms` */
+  readonly maxLifetimeMs: number;
+  /** `delegation.token.expiry.time.ms`: time after which a token must be renewed. */
+  readonly renewMs: number;
+  /** `delegation.token.expiry.check.interval.ms` */
+  readonly checkMs: number;
 }
 
 /** Settings of the controller. */
@@ -63,6 +74,8 @@ export interface ControllerSettings {
   readonly uncleanElectionIntervalMs: number;
   /** `metadata.max.idle.interval.ms`; 0: no empty records. */
   readonly maxIdleIntervalMs: number;
+  /** Delegation tokens; undefined without `delegation.token.secret.key`. */
+  readonly tokens: TokenSettings | undefined;
   /** Hash functions for credentials. */
   readonly hashes: ScramHashes;
   /** Returns the level of kraft.version, which the quorum keeps. */
@@ -83,6 +96,8 @@ export interface Draw {
   readonly nextOffset: Offset;
   /** Monotonic time in milliseconds. */
   readonly now: number;
+  /** Time in milliseconds since the epoch. */
+  readonly time: number;
   /** Charges created or deleted partitions to the client's mutation quota (KIP-599); false: the quota is exceeded. */
   mutate(partitions: number): boolean;
   /** Answer of a policy of the cluster. */

@@ -7,6 +7,8 @@ export const METADATA_VERSION = {
   noEpochPerIsr: 12,
   /** 3.6-IV1: metadata transactions, for decisions larger than a batch (KIP-868). */
   transactions: 13,
+  /** 3.6-IV2: delegation tokens (KIP-900). */
+  delegationTokens: 14,
   /** 3.7-IV0: controllers register (KIP-919). */
   controllersRegister: 15,
   directories: 17,

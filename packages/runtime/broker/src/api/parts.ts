@@ -33,7 +33,7 @@ export interface BrokerParts {
   /** Current values: some settings change at run time. */
   readonly config: BrokerConfig;
   readonly settings: Settings;
-  readonly security: Pick<NodeSecurity, "fault">;
+  readonly security: Pick<NodeSecurity, "fault" | "tokens">;
   readonly turn: Turn;
   readonly tools: Tools;
   readonly judging: Judging;

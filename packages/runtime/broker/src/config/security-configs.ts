@@ -47,6 +47,29 @@ export const securityConfigs = configSpecs({
       "Time after which a client must authenticate again, in ms; 0: never. May be set for a mechanism of a listener, as " +
       "in listener.name.external.plain.connections.max.reauth.ms.",
   },
+  "delegation.token.expiry.check.interval.ms": {
+    type: "long",
+    default: "3600000",
+    min: 1,
+    doc: "Time between two removals of delegation tokens that are over, in ms.",
+  },
+  "delegation.token.expiry.time.ms": {
+    type: "long",
+    default: "86400000",
+    min: 1,
+    doc: "Time after which a delegation token must be renewed, in ms.",
+  },
+  "delegation.token.max.lifetime.ms": {
+    type: "long",
+    default: "604800000",
+    min: 1,
+    doc: "Time after which a delegation token cannot be renewed, in ms.",
+  },
+  "delegation.token.secret.key": {
+    type: "password",
+    default: null,
+    doc: "Secret from which the passwords of delegation tokens are made, the same on all nodes. Without it there are none.",
+  },
   "sasl.enabled.mechanisms": {
     type: "list",
     update: "per-broker",
@@ -206,7 +229,7 @@ const classFault =
  */
 export const bearerConfigs = configSpecs({
   "sasl.login.callback.handler.class": {
-    type: "string",
+    type: "class",
     default: null,
     check: classFault(`${BEARER}.OAuthBearerLoginCallbackHandler`),
     doc: "Class that gets the tokens of connections to other nodes; it is built in.",
@@ -250,19 +273,16 @@ export const bearerConfigs = configSpecs({
   "sasl.oauthbearer.jwks.endpoint.refresh.ms": {
     type: "long",
     default: "3600000",
-    min: 1,
     doc: "Time after which the keys of the issuer are fetched again, in ms.",
   },
   "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms": {
     type: "long",
     default: "10000",
-    min: 1,
     doc: "Time for which the keys of the issuer are asked for again after a failure, in ms.",
   },
   "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms": {
     type: "long",
     default: "100",
-    min: 1,
     doc: "First pause after a failure to fetch the keys of the issuer, in ms; it doubles each time.",
   },
   "sasl.oauthbearer.jwks.endpoint.url": {
@@ -274,13 +294,11 @@ export const bearerConfigs = configSpecs({
   "sasl.oauthbearer.scope.claim.name": {
     type: "string",
     default: "scope",
-    nonEmpty: true,
     doc: "Name of the claim with the scopes of a token.",
   },
   "sasl.oauthbearer.sub.claim.name": {
     type: "string",
     default: "sub",
-    nonEmpty: true,
     doc: "Name of the claim with the name of the user.",
   },
   "sasl.oauthbearer.token.endpoint.url": {
@@ -289,7 +307,7 @@ export const bearerConfigs = configSpecs({
     doc: "Address from which this node gets tokens for its connections to other nodes, with https, http or file.",
   },
   "sasl.server.callback.handler.class": {
-    type: "string",
+    type: "class",
     default: null,
     check: classFault(`${BEARER}.OAuthBearerValidatorCallbackHandler`),
     doc: "Class that verifies the tokens of clients; it is built in. Tokens without a signature are not accepted.",

@@ -8,10 +8,6 @@ const TABLE = `
 background.threads | int | 10 | 1.. | cluster-wide
 client.quota.callback.class | class | null
 controller.quorum.append.linger.ms | int | 25 | 0..
-delegation.token.expiry.check.interval.ms | long | 3600000 | 1..
-delegation.token.expiry.time.ms | long | 86400000 | 1..
-delegation.token.max.lifetime.ms | long | 604800000 | 1..
-delegation.token.secret.key | password | null
 delete.records.purgatory.purge.interval.requests | int | 1
 early.start.listeners | list | null
 fetch.purgatory.purge.interval.requests | int | 1000
@@ -175,7 +171,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^(?:group\.)?streams\./, STREAMS],
   [/^remote\.|^(?:log\.)?local\.retention|^log\.remote\.|tiered/, TIERING],
   [/^sasl\.oauthbearer\.jwt\./, "Java-only: it names a class; Kafka's own is built in"],
-  [/^(?:sasl|ssl|delegation\.token|principal\.builder|early\.start)\.|^security\.providers$/, SECURITY],
+  [/^(?:sasl|ssl|principal\.builder|early\.start)\.|^security\.providers$/, SECURITY],
   [/purgatory/, "Java-only: requests that wait are removed as soon as they are over, so nothing is purged"],
   [/assignor\.offload/, "Java-only: assignments are computed on the event loop, without a pool of threads"],
   [

@@ -2,6 +2,7 @@ import type { Env } from "@samsa/base";
 import { kraftRefusal, kraftUpgrade } from "@samsa/controller";
 import {
   type AlterClientQuotasRequest,
+  type CreateDelegationTokenResponse,
   Errors,
   type UpdateFeaturesRequest,
   type UpdateFeaturesResponse,
@@ -9,7 +10,8 @@ import {
 import type { BrokerConfig } from "../config/configs.ts";
 import { NO_AUTHORIZER, unreadableCreation, unreadableDeletion } from "../request/acls.ts";
 import { EACH_ALTERED_CONFIG } from "../request/config-permissions.ts";
-import type { RequestError } from "../request/error-responses.ts";
+import { type RequestError, requesterOf } from "../request/error-responses.ts";
+import { changeRefusal, creationRefusal } from "../request/token-requests.ts";
 import { ALTER_CLUSTER, ALTER_CLUSTER_CONFIGS, apisOn, CLUSTER_ACTION, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { CLIENT_APIS } from "./controller-client-apis.ts";
 import { apiVersions, describeCluster, listPartitionReassignments } from "./controller-cluster-apis.ts";
@@ -38,6 +40,29 @@ const ALTER_CLIENT_QUOTAS = control("AlterClientQuotas", {
   // Host names are resolved here because the controller decides synchronously.
   answer: async ({ controller, env }, request) =>
     controller.submit("AlterClientQuotas", { ...request, unresolved: await unresolvedHosts(env, request) }),
+});
+
+const CREATE_TOKEN = control("CreateDelegationToken", {
+  answer: ({ controller }, request, context) =>
+    creationRefusal(request, context) ??
+    controller.submit("CreateDelegationToken", { ...request, requester: context.user }),
+  shown: (response, { version }) => withRequester(response as CreateDelegationTokenResponse, version),
+});
+
+/** Form of the response for a version: earlier ones do not name the requester. */
+function withRequester(response: CreateDelegationTokenResponse, version: number): object {
+  const { tokenRequesterPrincipalType: type, tokenRequesterPrincipalName: name, ...others } = response;
+  return { ...others, ...requesterOf({ type, name }, version) };
+}
+
+const RENEW_TOKEN = control("RenewDelegationToken", {
+  answer: ({ controller }, request, context) =>
+    changeRefusal(context) ?? controller.submit("RenewDelegationToken", { ...request, requester: context.user }),
+});
+
+const EXPIRE_TOKEN = control("ExpireDelegationToken", {
+  answer: ({ controller }, request, context) =>
+    changeRefusal(context) ?? controller.submit("ExpireDelegationToken", { ...request, requester: context.user }),
 });
 
 /** Refuses to change ACLs that no authorizer would apply. */
@@ -89,6 +114,9 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   control("AlterUserScramCredentials", ALTER_CLUSTER),
   control("CreateAcls", { ...ALTER_CLUSTER, unreadable: unreadableCreation, refusal: withoutAuthorizer }),
   control("DeleteAcls", { ...ALTER_CLUSTER, unreadable: unreadableDeletion, refusal: withoutAuthorizer }),
+  CREATE_TOKEN,
+  RENEW_TOKEN,
+  EXPIRE_TOKEN,
   ...CLIENT_APIS,
 ]);
 

@@ -24,12 +24,14 @@ export function controllerResponse<N extends ControllerApi>(api: N, draft: objec
 export interface ControllerClient extends QuotaClient {
   /** Address of the client. */
   readonly host: string;
+  /** True if the client has authenticated with a delegation token. */
+  readonly byToken: boolean;
   readonly version: number;
 }
 
 /** Client of a request, as the controller needs to know it. */
-export function controllerClient({ user, clientId, version, peer }: RequestOrigin): ControllerClient {
-  return { user, clientId, version, host: peer.host };
+export function controllerClient({ user, byToken, clientId, version, peer }: RequestOrigin): ControllerClient {
+  return { user, byToken, clientId, version, host: peer.host };
 }
 
 /** Way from a broker to the active controller (`NodeToControllerChannelManager`). */

@@ -28,14 +28,10 @@ export const LISTENER_APIS: ReadonlyMap<number, ControllerRow> = new Map([
   [ENVELOPE.key, ENVELOPE],
 ]);
 
-interface Origin extends RequestOrigin {
-  readonly isForwarded?: true;
-}
-
 interface Call {
   readonly row: ControllerRow;
   readonly request: object;
-  readonly context: Origin;
+  readonly context: RequestOrigin;
 }
 
 /** Handles requests that arrive on a listener of controllers, in an Envelope or not (`ControllerApis.handle`). */
@@ -51,16 +47,16 @@ export class ControllerRequests {
   }
 
   /** Replies once, now or later; never throws. */
-  handle(row: ControllerRow, request: object, context: Origin, reply: AnyReply): void {
+  handle(row: ControllerRow, request: object, context: RequestOrigin, reply: AnyReply): void {
     const { authorizer } = this.#parts;
-    const { version, listener, user, clientId, peer, isForwarded = false } = context;
+    const { version, listener, user, clientId, peer, allowsTokens } = context;
     const close = (reason: string): void => context.close(reason);
     const asked = { request, version, client: { user, host: peer.host }, close, reply };
     authorized({ authorizer, logger: this.#logger }, row, asked, (permitted, access, answer) => {
       if (row === ENVELOPE) return this.#open(permitted as EnvelopeRequest, context, answer);
       if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(peer, permitted as BrokerHeartbeatRequest);
       const quota = mutationQuota(this.#parts, row, { user, clientId, version });
-      row.handle(this.#parts, permitted, { version, listener, quota, user, access, isForwarded, close }, answer);
+      row.handle(this.#parts, permitted, { version, listener, quota, user, access, allowsTokens, close }, answer);
     });
   }
 
@@ -75,13 +71,15 @@ export class ControllerRequests {
       const row = CONTROLLER_APIS.get(key);
       if (row?.isForwardable !== true) return refuse(Errors.INVALID_REQUEST);
       if (version < row.first || version > row.last) return refuse(Errors.UNSUPPORTED_VERSION);
-      const { user, host, head } = opened;
+      const { user, byToken, host, head } = opened;
       const peer = { ...context.peer, host };
       const close = (reason: string): void => {
         this.#logger.warn("the request in an envelope cannot be read", { reason });
         refuse(Errors.INVALID_REQUEST);
       };
-      const inner = { ...context, version, user, clientId: head.clientId, peer, close, isForwarded: true as const };
+      const { clientId } = head;
+      // The broker has asked more of the client than that its own connection allows.
+      const inner = { ...context, version, user, byToken, allowsTokens: !byToken, clientId, peer, close };
       call = { row, request: row.request.decode(opened.body, version), context: inner };
     } catch (error) {
       if (!(error instanceof MalformedError || error instanceof UnsupportedVersionError)) throw error;

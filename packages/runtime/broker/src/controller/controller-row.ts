@@ -49,8 +49,8 @@ export interface ControllerContext {
   readonly user: string;
   /** Permissions of the client. */
   readonly access: Access;
-  /** True if a broker has sent the request on, in an Envelope or within the process. */
-  readonly isForwarded: boolean;
+  /** True if the client may ask for delegation tokens. */
+  readonly allowsTokens: boolean;
   /** Ends a request that cannot be parsed without an answer of its API. */
   close(reason: string): void;
 }

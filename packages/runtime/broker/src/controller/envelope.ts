@@ -24,37 +24,41 @@ export interface OpenedEnvelope {
   /** Reader at the body of the request. */
   readonly body: ByteReader;
   readonly user: string;
+  /** True if the client has authenticated with a delegation token. */
+  readonly byToken: boolean;
   /** Address of the client. */
   readonly host: string;
 }
 
-function principalBytes(name: string): Uint8Array {
+function principalBytes({ user: name, byToken: tokenAuthenticated }: ControllerClient): Uint8Array {
   const writer = new ByteWriter();
   writer.i16(PRINCIPAL_VERSION);
-  defaultPrincipalData.encode(writer, { type: USER, name, tokenAuthenticated: false }, PRINCIPAL_VERSION);
+  defaultPrincipalData.encode(writer, { type: USER, name, tokenAuthenticated }, PRINCIPAL_VERSION);
   return writer.finish();
 }
 
-function principalName(bytes: Uint8Array): string {
+function principalOf(bytes: Uint8Array): Pick<OpenedEnvelope, "user" | "byToken"> {
   const reader = new ByteReader(bytes);
   const version = reader.i16();
   if (version !== PRINCIPAL_VERSION) throw new MalformedError(`a principal of version ${version}`);
-  return defaultPrincipalData.decode(reader, version).name;
+  const { name: user, tokenAuthenticated: byToken } = defaultPrincipalData.decode(reader, version);
+  return { user, byToken };
 }
 
 /** Puts the request of a client into an Envelope (`ForwardingManager`, KIP-590). */
 export function sealEnvelope<N extends ApiName>(
   api: N,
   request: object,
-  { user, host, clientId, version }: ControllerClient,
+  client: ControllerClient,
   correlationId: number,
 ): EnvelopeRequest {
+  const { host, clientId, version } = client;
   const { key, request: schema } = Apis[api];
   const untyped = schema as { encode(writer: ByteWriter, value: object, version: number): void };
   const frame = joined(requestFrame({ key, version, correlationId, clientId }, untyped, request));
   return {
     requestData: frame.subarray(SIZE_BYTES),
-    requestPrincipal: principalBytes(user),
+    requestPrincipal: principalBytes(client),
     clientHostAddress: addressBytes(host),
   };
 }
@@ -64,7 +68,7 @@ export function openEnvelope({ requestData, requestPrincipal, clientHostAddress 
   if (requestPrincipal === null) throw new MalformedError("an envelope without a principal");
   const body = new ByteReader(requestData);
   const head = readHead(body, requestHeaderVersion);
-  return { head, body, user: principalName(requestPrincipal), host: addressText(clientHostAddress) };
+  return { head, body, ...principalOf(requestPrincipal), host: addressText(clientHostAddress) };
 }
 
 /** Decodes the response in the reply to an Envelope. Throws `MalformedError`, also if it is that of another request. */

@@ -30,7 +30,7 @@ export class LocalController implements ControllerChannel {
     const row = CONTROLLER_APIS.get(key);
     invariant(row !== undefined, "every API of the channel has a row");
     const quota = mutationQuota(this.#parts, row, client);
-    const { version = lastStable, user = "", host = "" } = client ?? {};
+    const { version = lastStable, user = "", host = "", byToken = false } = client ?? {};
     const { logger } = this.#parts.env;
     // The broker itself may do everything.
     const authorizer = client === undefined ? ALLOW_ALL : this.#parts.authorizer;
@@ -39,7 +39,7 @@ export class LocalController implements ControllerChannel {
       const reply = (draft: object | null): void => resolve(controllerResponse(api, draft ?? {}));
       const asked = { request, version, client: { user, host }, close, reply };
       authorized({ authorizer, logger }, row, asked, (permitted, access, answer) => {
-        const context = { version, listener: undefined, quota, user, access, isForwarded: true, close };
+        const context = { version, listener: undefined, quota, user, access, allowsTokens: !byToken, close };
         row.handle(this.#parts, permitted, context, answer);
       });
     });

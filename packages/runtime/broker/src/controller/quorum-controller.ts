@@ -272,6 +272,7 @@ export class QuorumController {
       below: limit => Math.floor(random.next() * limit),
       nextOffset: log.endOffset,
       now: env.clock.monotonic(),
+      time: Math.floor(env.clock.now()),
       mutate: partitions => quota.take(partitions),
       judge,
     };

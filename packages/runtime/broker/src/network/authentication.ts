@@ -51,7 +51,10 @@ const EMPTY = new Uint8Array(0);
 /** Shortest time between two authentications of a connection, in ms (`KafkaChannel`). */
 const AGAIN_MS = 1000;
 
-type Verify = Extract<SaslServerStep, { type: "verify" }>;
+type Waiting = Extract<SaslServerStep, { type: "find" | "verify" }>;
+
+const isWaiting = (step: SaslServerStep | AuthenticationOutcome): step is Waiting =>
+  step.type === "find" || step.type === "verify";
 
 class OutOfTurn extends Error {}
 
@@ -172,21 +175,30 @@ export class Authentication {
     if (server === undefined) throw new OutOfTurn("a token without a handshake");
     // The memory of the frame is reused.
     const received = this.#carriedOut(() => server.received(bytes.slice()), head);
-    if (!("verified" in received)) return received;
-    const { token, verified } = received;
-    const { sasl } = this.#host;
-    return sasl.verify(token).then(outcome => {
-      const then = this.#carriedOut(() => verified(outcome), head);
-      invariant(!("verified" in then), "a token is verified once");
-      return then;
-    });
+    return isWaiting(received) ? this.#waited(received, head) : received;
   }
 
-  /** Carries out a step, unless it waits for the verification of a token. */
-  #carriedOut(next: () => SaslServerStep, head: RequestHead | undefined): AuthenticationOutcome | Verify {
+  /** Carries out a step that needs time, and the one after it. */
+  async #waited(step: Waiting, head: RequestHead | undefined): Promise<AuthenticationOutcome> {
+    const { sasl } = this.#host;
+    let next: () => SaslServerStep;
+    if (step.type === "verify") {
+      const outcome = await sasl.verify(step.token);
+      next = () => step.verified(outcome);
+    } else {
+      const credential = await sasl.tokenCredential(this.#mechanism, step.tokenId);
+      next = () => step.found(credential);
+    }
+    const then = this.#carriedOut(next, head);
+    invariant(!isWaiting(then), "a client waits once for each of its messages");
+    return then;
+  }
+
+  /** Carries out a step, unless it needs time. */
+  #carriedOut(next: () => SaslServerStep, head: RequestHead | undefined): AuthenticationOutcome | Waiting {
     try {
       const step = next();
-      return step.type === "verify" ? step : this.#answer(step, head);
+      return isWaiting(step) ? step : this.#answer(step, head);
     } catch (error) {
       if (!(error instanceof SaslRefusal)) throw error;
       return head === undefined
@@ -195,7 +207,7 @@ export class Authentication {
     }
   }
 
-  #answer(step: Exclude<SaslServerStep, Verify>, head: RequestHead | undefined): AuthenticationOutcome {
+  #answer(step: Exclude<SaslServerStep, Waiting>, head: RequestHead | undefined): AuthenticationOutcome {
     let sessionLifetimeMs = 0;
     if (step.type === "done") {
       const changed = this.#changed(step.identity);

@@ -431,9 +431,15 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   }
 
   #dispatch(api: Row, head: RequestHead, reader: ByteReader, slot: Slot): void {
+    const identity = this.#authentication?.identity;
+    const { byToken = false } = identity ?? {};
+    // Whoever is unknown, or may be overheard, gets no tokens (`allowTokenRequests`).
+    const isSecure = identity !== undefined || this.#certified !== undefined;
     const context: RequestOrigin = {
       version: head.version,
-      user: this.#authentication?.identity?.user ?? this.#certified ?? ANONYMOUS,
+      user: identity?.user ?? this.#certified ?? ANONYMOUS,
+      byToken,
+      allowsTokens: isSecure && !byToken,
       clientId: head.clientId,
       listener: this.#listener,
       peer: this.peer,

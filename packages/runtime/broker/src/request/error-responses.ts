@@ -132,7 +132,10 @@ function shared<F>(message: boolean, rest: F) {
 }
 
 /** Requester of a delegation token, in the versions of the response that name it. */
-export function requesterOf({ type, name }: { readonly type: string; readonly name: string }, version: number) {
+export function requesterOf(
+  { type, name }: { readonly type: string; readonly name: string },
+  version: number,
+): { readonly tokenRequesterPrincipalType?: string; readonly tokenRequesterPrincipalName?: string } {
   return version < TOKEN_REQUESTER_VERSION
     ? {}
     : { tokenRequesterPrincipalType: type, tokenRequesterPrincipalName: name };
@@ -173,6 +176,7 @@ export const errorResponses = {
     tokenId: "",
     hmac: NO_BYTES,
   }),
+  DescribeDelegationToken: (_request, { code }) => ({ ...NOTHING, errorCode: code, tokens: [] }),
   RenewDelegationToken: (_request, { code }) => ({ ...NOTHING, errorCode: code, expiryTimestampMs: 0 }),
   ExpireDelegationToken: (_request, { code }) => ({ ...NOTHING, errorCode: code, expiryTimestampMs: 0 }),
   AllocateProducerIds: (_request, { code }) => ({

@@ -32,6 +32,10 @@ export interface RequestOrigin {
   readonly version: number;
   /** Name of the principal; ANONYMOUS on a listener that authenticates nobody. */
   readonly user: string;
+  /** True if the client has authenticated with a delegation token. */
+  readonly byToken: boolean;
+  /** True if the client may ask for delegation tokens: it is known, and its connection is not in clear text. */
+  readonly allowsTokens: boolean;
   /** Client id; "" if the client sent none. */
   readonly clientId: string;
   /** Name of the listener; responses contain endpoints of the same listener. */

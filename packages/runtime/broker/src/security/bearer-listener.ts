@@ -12,6 +12,12 @@ export interface BearerListener {
   readonly rules: ClaimRules;
 }
 
+const PERIODS = [
+  "sasl.oauthbearer.jwks.endpoint.refresh.ms",
+  "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
+  "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
+] as const;
+const CLAIMS = ["sasl.oauthbearer.scope.claim.name", "sasl.oauthbearer.sub.claim.name"] as const;
 const ADDRESS = /^(?:https?:\/\/|file:)./;
 
 /** Reads the settings of a listener about tokens (`OAuthBearerValidatorCallbackHandler`). Throws `ConfigError`. */
@@ -46,6 +52,12 @@ export function bearerListener(given: ReadonlyMap<string, string>, listener: str
   if (issuer === undefined && !config["sasl.oauthbearer.allow.unverified.issuer"]) {
     const otherwise = waiver.replace("%s", "sasl.oauthbearer.allow.unverified.issuer");
     return need("sasl.oauthbearer.expected.issuer", `a token says who has issued it; or ${otherwise}`);
+  }
+  for (const name of PERIODS) {
+    if (config[name] <= 0) throw new ConfigError(prefix + name, String(config[name]), "a time is more than 0 ms");
+  }
+  for (const name of CLAIMS) {
+    if (config[name].trim() === "") throw new ConfigError(prefix + name, config[name], "a claim has a name");
   }
   return {
     issuer: {

@@ -7,11 +7,13 @@ import {
   SCRAM_MECHANISMS,
   type ScramMechanism,
   ScramServer,
+  type TokenCredential,
   type Verification,
 } from "@samsa/sasl";
 import type { BrokerConfig } from "../config/configs.ts";
 import { listenerSetting } from "../config/listeners.ts";
 import { type BearerListener, bearerListener, verifyToken } from "./bearer-listener.ts";
+import type { DelegationTokens } from "./delegation-tokens.ts";
 import type { IssuerKeys, IssuerKeysOptions } from "./issuer-keys.ts";
 import { isMechanism, jaasSetting, MECHANISMS } from "./jaas-setting.ts";
 import { type TlsListener, tlsListener } from "./tls-listener.ts";
@@ -27,6 +29,8 @@ export interface SaslListener {
   serverOf(mechanism: string): SaslServer;
   /** Undefined on a listener without OAUTHBEARER. */
   readonly bearer: BearerListener | undefined;
+  /** Credential of a delegation token for a mechanism of SCRAM; undefined: there is no such token. */
+  tokenCredential(mechanism: string, tokenId: string): Promise<TokenCredential | undefined>;
   /** Verifies a token of OAUTHBEARER. */
   verify(token: string): Promise<Verification>;
   /** `connections.max.reauth.ms` of a mechanism; sessions do not end unless it is positive. */
@@ -42,6 +46,8 @@ export interface SecurityHost {
   /** The settings as the user wrote them. */
   readonly given: ReadonlyMap<string, string>;
   readonly image: () => MetadataImage;
+  /** Delegation tokens; undefined without `delegation.token.secret.key`. */
+  readonly tokens: DelegationTokens | undefined;
   /** Keys of an issuer of tokens. */
   readonly keysOf: (issuer: IssuerKeysOptions) => Pick<IssuerKeys, "verify">;
 }
@@ -100,7 +106,10 @@ export function listenerSecurity(
 }
 
 /** Reads the SASL settings of a listener. Throws `ConfigError`. */
-function saslListener({ env, config, secret, given, image, keysOf }: SecurityHost, listener: string): SaslListener {
+function saslListener(
+  { env, config, secret, given, image, tokens, keysOf }: SecurityHost,
+  listener: string,
+): SaslListener {
   const { crypto, random } = env;
   const mechanisms = mechanismsOf(given, listener);
   const users = mechanisms.includes("PLAIN") ? plainUsers(given, listener) : new Map<string, string>();
@@ -121,6 +130,10 @@ function saslListener({ env, config, secret, given, image, keysOf }: SecurityHos
     ),
     failureDelayMs: config["connection.failed.authentication.delay.ms"],
     bearer,
+    tokenCredential: async (name, tokenId) => {
+      const mechanism = SCRAM_MECHANISMS.find(known => known.name === name);
+      return mechanism && tokens?.credentialOf(tokenId, mechanism);
+    },
     verify: async token => {
       if (bearer === undefined) return { refused: "invalid_token", reason: "the listener has no OAUTHBEARER" };
       return verifyToken(token, { rules: bearer.rules, keys: keysOf(bearer.issuer) }, () => env.clock.now());

@@ -1,9 +1,11 @@
 import { ConfigError, type Env, invariant, TlsError, type TlsServerOptions } from "@samsa/base";
+import type { TokenSettings } from "@samsa/controller";
 import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Introduction, Security } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { type ListenerSettings, planListeners, protocolOf } from "../config/listeners.ts";
 import { complaints } from "./complaints.ts";
+import { DelegationTokens } from "./delegation-tokens.ts";
 import { IssuerKeys, type IssuerKeysOptions } from "./issuer-keys.ts";
 import { type ListenerSecurity, listenerSecurity } from "./listener-security.ts";
 import { peerSecurities } from "./peer-security.ts";
@@ -44,6 +46,8 @@ export class NodeSecurity {
   readonly #host: Host;
   readonly #secret: Uint8Array;
   readonly #listeners: Map<string, ListenerSecurity>;
+  /** Delegation tokens; undefined without `delegation.token.secret.key`. */
+  readonly tokens: DelegationTokens | undefined;
   /** Keys of issuers of tokens, by their options. */
   readonly #issuers = new Map<string, Issuer>();
   #peers: Pick<Found, "brokers" | "controllers">;
@@ -54,6 +58,8 @@ export class NodeSecurity {
   constructor(host: Host, settings: ListenerSettings) {
     this.#host = host;
     this.#secret = host.env.random.bytes(SECRET_BYTES);
+    const key = host.config["delegation.token.secret.key"] ?? "";
+    this.tokens = key === "" ? undefined : new DelegationTokens(host, key);
     const found = this.#with(new Map(), settings);
     this.#listeners = new Map(found.listeners);
     this.#peers = found;
@@ -63,6 +69,19 @@ export class NodeSecurity {
       brokers: { software, failed, security: () => this.#peers.brokers },
       controllers: { software, failed, security: () => this.#peers.controllers },
     };
+  }
+
+  /** Settings of delegation tokens for the controller; undefined without tokens. */
+  get tokenSettings(): TokenSettings | undefined {
+    const { config } = this.#host;
+    return (
+      this.tokens && {
+        secret: this.tokens.secret,
+        maxLifetimeMs: config["delegation.token.max.lifetime.ms"],
+        renewMs: config["delegation.token.expiry.time.ms"],
+        checkMs: config["delegation.token.expiry.check.interval.ms"],
+      }
+    );
   }
 
   /** Fetches the keys by which tokens are verified. Throws `ConfigError` if they cannot be had. */
@@ -161,7 +180,10 @@ export class NodeSecurity {
       protocol: protocolOf(settings, name),
     }));
     const keysOf = (issuer: IssuerKeysOptions): IssuerKeys => this.#loading(issuer).keys;
-    const listeners = listenerSecurity({ env, config, given, image, secret: this.#secret, keysOf }, named);
+    const listeners = listenerSecurity(
+      { env, config, given, image, secret: this.#secret, tokens: this.tokens, keysOf },
+      named,
+    );
     return { listeners, ...peerSecurities(given, settings) };
   }
 }

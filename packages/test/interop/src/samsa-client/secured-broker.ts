@@ -29,8 +29,7 @@ export const SESSION_MS = 3000;
 
 const ISSUER = "https://issuer.example";
 const AUDIENCE = "kafka";
-/** Mechanisms of both vendors; Apache Kafka has OAUTHBEARER, too. */
-const MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+const MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
 const MODULE = "org.apache.kafka.common.security";
 const VALIDATOR = `${MODULE}.oauthbearer.OAuthBearerValidatorCallbackHandler`;
 
@@ -96,23 +95,18 @@ function saslSettings(listener: string, mechanisms: readonly string[]): string[]
   ];
 }
 
-/** Settings of the mechanisms that Samsa does not have yet; its SIGNED has another mechanism in their place. */
-function tokenSettings(vendor: SecuredVendor, folder: string): string[] {
-  if (vendor === "Samsa") return saslSettings("SIGNED", ["SCRAM-SHA-512"]);
-  const signed = "listener.name.signed.oauthbearer";
+/** Settings of a listener that verifies the signatures of tokens. */
+function signedSettings(listener: string, folder: string): string[] {
+  const prefix = `listener.name.${listener.toLowerCase()}.oauthbearer`;
   return [
-    ...saslSettings("SIGNED", ["OAUTHBEARER"]),
-    `${signed}.sasl.server.callback.handler.class=${VALIDATOR}`,
-    `${signed}.sasl.oauthbearer.jwks.endpoint.url=file://${join(folder, "jwks.json")}`,
-    `${signed}.sasl.oauthbearer.expected.audience=${AUDIENCE}`,
-    `${signed}.sasl.oauthbearer.expected.issuer=${ISSUER}`,
-    "delegation.token.secret.key=a-secret-of-all-brokers",
-    "super.users=User:ANONYMOUS",
+    `${prefix}.sasl.server.callback.handler.class=${VALIDATOR}`,
+    `${prefix}.sasl.oauthbearer.jwks.endpoint.url=file://${join(folder, "jwks.json")}`,
+    `${prefix}.sasl.oauthbearer.expected.audience=${AUDIENCE}`,
+    `${prefix}.sasl.oauthbearer.expected.issuer=${ISSUER}`,
   ];
 }
 
 function settingsOf(vendor: SecuredVendor, folder: string): string[] {
-  const mechanisms = vendor === "Samsa" ? MECHANISMS : [...MECHANISMS, "OAUTHBEARER"];
   const protocols = Object.entries(PROTOCOLS).map(([name, protocol]) => `${name}:${protocol}`);
   return [
     `listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,${protocols.join(",")}`,
@@ -122,10 +116,16 @@ function settingsOf(vendor: SecuredVendor, folder: string): string[] {
     "ssl.truststore.type=PEM",
     `ssl.truststore.location=${join(folder, "ca.pem")}`,
     "listener.name.mutual.ssl.client.auth=required",
-    ...saslSettings("SASL_TLS", mechanisms),
-    ...saslSettings("SASL_CLEAR", mechanisms),
-    ...mechanisms.map(name => `listener.name.sasl_clear.${name.toLowerCase()}.connections.max.reauth.ms=${SESSION_MS}`),
-    ...tokenSettings(vendor, folder),
+    ...saslSettings("SASL_TLS", MECHANISMS),
+    ...saslSettings("SASL_CLEAR", MECHANISMS),
+    ...saslSettings("SIGNED", ["OAUTHBEARER"]),
+    ...MECHANISMS.map(name => `listener.name.sasl_clear.${name.toLowerCase()}.connections.max.reauth.ms=${SESSION_MS}`),
+    ...signedSettings("SIGNED", folder),
+    ...signedSettings("SASL_CLEAR", folder),
+    // Kafka's default takes tokens without signatures.
+    ...(vendor === "Samsa" ? signedSettings("SASL_TLS", folder) : []),
+    "delegation.token.secret.key=a-secret-of-all-brokers",
+    "super.users=User:ANONYMOUS",
     "connection.failed.authentication.delay.ms=0",
   ];
 }

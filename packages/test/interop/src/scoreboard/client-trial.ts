@@ -84,7 +84,7 @@ async function securityChecks(vendor: SecuredVendor, java: Java | Missing): Prom
       const full = `${vendor}: security: ${name}`;
       if (vendor === "Apache Kafka" || kafkaOnly === undefined)
         checks.push(await runClientCheck(full, () => run(broker)));
-      else checks.push({ name: full, outcome: "skipped", reason: `the broker does not have ${kafkaOnly} yet` });
+      else checks.push({ name: full, outcome: "skipped", reason: `the broker does not accept ${kafkaOnly}` });
     }
     return checks;
   } catch (error) {
