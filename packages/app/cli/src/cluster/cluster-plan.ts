@@ -40,13 +40,16 @@ const QUORUM = ["controller.quorum.voters", "controller.quorum.bootstrap.servers
 /** Settings that the plan chooses for each node. */
 export const CHOSEN: readonly string[] = ["node.id", "process.roles", ...QUORUM];
 
-const FACTORS = [
-  "default.replication.factor",
+/** Replicas of internal topics. */
+const INTERNAL_FACTORS = [
   "offsets.topic.replication.factor",
   "transaction.state.log.replication.factor",
   "share.coordinator.state.topic.replication.factor",
 ];
-const LEAST_IN_SYNC = ["min.insync.replicas", "transaction.state.log.min.isr", "share.coordinator.state.topic.min.isr"];
+/** Least number of replicas in sync of internal topics. */
+const INTERNAL_IN_SYNC = ["transaction.state.log.min.isr", "share.coordinator.state.topic.min.isr"];
+const FACTORS = ["default.replication.factor", ...INTERNAL_FACTORS];
+const LEAST_IN_SYNC = ["min.insync.replicas", ...INTERNAL_IN_SYNC];
 const DIRECTORIES = ["log.dirs", "metadata.log.dir", "cordoned.log.dirs"];
 
 /** Replicas of a topic, as many as there are brokers up to this number. */
@@ -199,12 +202,14 @@ function directoriesOf(settings: ReadonlyMap<string, string>, id: BrokerId): [st
 
 /** Replication factors and least numbers of replicas in sync that the user leaves to the plan. */
 function replicationOf(settings: ReadonlyMap<string, string>, brokers: number): [string, string][] {
-  const left = (names: readonly string[], value: number): [string, string][] =>
-    names.flatMap((name): [string, string][] => (settings.has(name) ? [] : [[name, String(value)]]));
-  return [
-    ...left(FACTORS, Math.min(MOST_REPLICAS, brokers)),
-    ...left(LEAST_IN_SYNC, brokers >= MOST_REPLICAS ? MOST_REPLICAS - 1 : 1),
+  const values: [string, string][] = [
+    ...FACTORS.map((name): [string, string] => [name, String(Math.min(MOST_REPLICAS, brokers))]),
+    ...LEAST_IN_SYNC.map((name): [string, string] => [
+      name,
+      brokers >= MOST_REPLICAS ? String(MOST_REPLICAS - 1) : "1",
+    ]),
   ];
+  return values.filter(([name]) => !settings.has(name));
 }
 
 /**
@@ -213,5 +218,6 @@ function replicationOf(settings: ReadonlyMap<string, string>, brokers: number): 
  */
 export function ofOneNode(settings: ReadonlyMap<string, string>): Map<string, string> {
   const hasQuorum = QUORUM.some(name => (settings.get(name) ?? "") !== "");
-  return new Map([...(hasQuorum ? [] : replicationOf(settings, 1)), ...settings]);
+  const single = [...INTERNAL_FACTORS, ...INTERNAL_IN_SYNC].map((name): [string, string] => [name, "1"]);
+  return new Map([...(hasQuorum ? [] : single), ...settings]);
 }
