@@ -14,6 +14,7 @@ const FLAGS = {
   topic: option("topic", ""),
   count: option("", "", { type: "int", preset: "7" }),
   state: option("", "", { isOptional: true, onlyWith: ["list"] }),
+  period: option("", "", { type: "long", isOptional: true }),
   keys: option("", "", { separator: "," }),
   a: toggle(""),
   b: option("", ""),
@@ -28,6 +29,15 @@ const message = (...args: string[]): string => {
     return error instanceof OptionError ? `${error.javaClass}: ${error.message}` : String(error);
   }
 };
+
+test("a number that may be left out may be negative; another text after it is the next argument", () => {
+  expect(parse("--period", "-1").number("period")).toBe(-1);
+  expect(parse("--period", "7", "--list").number("period")).toBe(7);
+  const left = parse("--period", "--list");
+  expect([left.has("period"), left.number("period"), left.has("list")]).toEqual([true, undefined, true]);
+  expect(parse("--period", "soon").rest).toEqual(["soon"]);
+  expect(message("--list", "--state", "-1")).toMatch(/1 is not a recognized option/);
+});
 
 test("arguments follow their option, an equals sign or, for one letter, the letter", () => {
   expect(parse("--topic", "x", "--count=3").text("topic")).toBe("x");

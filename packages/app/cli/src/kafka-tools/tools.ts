@@ -17,6 +17,7 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   "kafka-metadata-quorum": async () => (await import("./tools/cluster/metadata-quorum.ts")).kafkaMetadataQuorum,
   "kafka-cluster": async () => (await import("./tools/cluster/cluster.ts")).kafkaCluster,
   "kafka-acls": async () => (await import("./tools/cluster/acls.ts")).kafkaAcls,
+  "kafka-delegation-tokens": async () => (await import("./tools/cluster/delegation-tokens.ts")).kafkaDelegationTokens,
   "kafka-transactions": async () => (await import("./tools/cluster/transactions.ts")).kafkaTransactions,
   "kafka-broker-api-versions": async () =>
     (await import("./tools/cluster/broker-api-versions.ts")).kafkaBrokerApiVersions,

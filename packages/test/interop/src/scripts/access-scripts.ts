@@ -56,5 +56,35 @@ const acls: Script = {
   ],
 };
 
+/** Settings of a client, and a broker in clear text, which makes no tokens. */
+const TOKENS = "--command-config {file}";
+
+const tokens: Script = {
+  name: "kafka-delegation-tokens",
+  main: `${TOOLS}.DelegationTokenCommand`,
+  cases: [
+    ["create", "--create --max-life-time-period -1"],
+    ["create for others", "--create --max-life-time-period 5 --renewer-principal User:a --owner-principal User:b"],
+    ["renew", "--renew --hmac abcd --renew-time-period -1"],
+    ["expire", "--expire --hmac abcd --expiry-time-period 7"],
+    ["describe", "--describe"],
+    ["describe those of others", "--describe --owner-principal User:a --owner-principal User:b"],
+    ["a principal that is none", "--create --max-life-time-period -1 --renewer-principal ann"],
+    ["a period that is none", "--create --max-life-time-period long"],
+    ["no period", "--create"],
+    ["no HMAC", "--renew --renew-time-period 1"],
+    ["a HMAC of a new token", "--create --max-life-time-period 1 --hmac abcd"],
+    ["two actions", "--create --describe"],
+    ["no action", "--hmac abcd"],
+  ]
+    .map(([name = "", args = ""]) => asks(name, `${TOKENS} ${args}`, { file: "client.id=tokens\n", varies: STACK }))
+    .concat([
+      asks("no settings", "--describe"),
+      plain("no server", "--describe"),
+      plain("no arguments", "", { isVague: true }),
+      asks("an unknown option", "--nope", { varies: STACK }),
+    ]),
+};
+
 /** Scripts about access control. */
-export const ACCESS_SCRIPTS: readonly Script[] = [acls];
+export const ACCESS_SCRIPTS: readonly Script[] = [acls, tokens];

@@ -87,10 +87,13 @@ export class Chosen<N extends string> {
 }
 
 function numberOf(name: string, value: string, flag: Flag | undefined): number {
-  const type = flag?.type;
-  const parsed = type === "double" ? doubleOf(value) : type === "long" ? parseLong(value) : parseInteger(value);
+  const parsed = parsedNumber(value, flag?.type);
   if (parsed !== undefined) return parsed;
   throw new OptionError("OptionArgumentConversionException", `Cannot parse argument '${value}' of option ${name}`);
+}
+
+function parsedNumber(value: string, type: Flag["type"]): number | undefined {
+  return type === "double" ? doubleOf(value) : type === "long" ? parseLong(value) : parseInteger(value);
 }
 
 function doubleOf(value: string): number | undefined {
@@ -150,14 +153,19 @@ function flagOf(flags: Flags, name: string): Flag {
   return flag;
 }
 
+/** True if a text is the optional argument before it: a number may begin with a dash (`OptionalArgumentOptionSpec`). */
+function isArgumentOf({ type = "text" }: Flag, text: string): boolean {
+  return type === "text" ? !isLong(text) && !isShort(text) : parsedNumber(text, type) !== undefined;
+}
+
 function take(chosen: Chosen<string>, flags: Flags, { name, value }: Given, left: Arguments): void {
-  const { argument, isOptional } = flagOf(flags, name);
+  const flag = flagOf(flags, name);
+  const { argument, isOptional } = flag;
   if (argument === undefined) return chosen.add(name);
   if (value !== undefined && value !== "") return chosen.add(name, value);
   const next = left.peek();
   if (isOptional === true) {
-    const isArgument = next !== undefined && !isLong(next) && !isShort(next);
-    return chosen.add(name, isArgument ? left.next() : undefined);
+    return chosen.add(name, next !== undefined && isArgumentOf(flag, next) ? left.next() : undefined);
   }
   if (next === undefined) {
     throw new OptionError("OptionMissingRequiredArgumentException", `Option ${name} requires an argument`);
