@@ -49,7 +49,12 @@ export class DelegationTokens {
 
   #kept(tokenId: string, mechanism: ScramMechanism): Promise<ScramCredential> {
     const name = `${mechanism.code}:${tokenId}`;
-    const kept = this.#credentials.get(name) ?? this.#derived(tokenId, mechanism);
+    let kept = this.#credentials.get(name);
+    if (kept === undefined) {
+      kept = this.#derived(tokenId, mechanism);
+      // A later login tries again.
+      kept.catch(() => this.#credentials.delete(name));
+    }
     this.#credentials.delete(name);
     this.#credentials.set(name, kept);
     const [oldest] = this.#credentials.keys();

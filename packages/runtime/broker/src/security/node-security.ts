@@ -127,8 +127,9 @@ export class NodeSecurity {
 
   /** Says why the settings in `values`, by which the listeners are `settings`, cannot be used; undefined: they can. */
   fault(values: ReadonlyMap<string, string>, settings: ListenerSettings): string | undefined {
-    const fixed = [...values.keys()].find(name => FIXED.test(name));
+    const now = this.#configs(this.#host.image());
     // Whoever may change settings is not to make the broker send requests anywhere.
+    const fixed = [...values].find(([name, value]) => FIXED.test(name) && now.get(name) !== value)?.[0];
     if (fixed !== undefined) return `${fixed} cannot be changed at run time: set it in the properties of the broker`;
     try {
       const { listeners } = this.#with(values, settings);
@@ -159,8 +160,7 @@ export class NodeSecurity {
    * does. Throws `ConfigError` if they cannot be used, or the error of `secure`; what is not yet changed stays as it was.
    */
   follow(image: MetadataImage, settings: ListenerSettings, secure: Secure): void {
-    const values = configsOf(image, RESOURCE_TYPE.broker, String(this.#host.config["node.id"]));
-    const { listeners, brokers, controllers } = this.#with(values, settings);
+    const { listeners, brokers, controllers } = this.#with(this.#configs(image), settings);
     this.#peers = { brokers, controllers };
     for (const name of this.#listeners.keys()) if (!listeners.has(name)) this.#listeners.delete(name);
     for (const [name, found] of listeners) {
@@ -171,9 +171,15 @@ export class NodeSecurity {
     }
   }
 
+  /** Settings of this node in the metadata. */
+  #configs(image: MetadataImage): ReadonlyMap<string, string> {
+    return configsOf(image, RESOURCE_TYPE.broker, String(this.#host.config["node.id"]));
+  }
+
   #with(values: ReadonlyMap<string, string>, settings: ListenerSettings): Found {
     const { env, config, image } = this.#host;
-    const given = new Map([...this.#host.given, ...values]);
+    const dynamic = [...values].filter(([name]) => !FIXED.test(name));
+    const given = new Map([...this.#host.given, ...dynamic]);
     const { broker, controller } = planListeners(settings);
     const named = [...broker.listen, ...controller.listen].map(({ name }) => ({
       name,
