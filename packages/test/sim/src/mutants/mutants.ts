@@ -6,6 +6,7 @@ import { REPLICATION_MUTANTS } from "./replication.ts";
 import { GUARDED_MUTANTS } from "./guarded.ts";
 import { COORDINATOR_MUTANTS } from "./coordinator.ts";
 import { METADATA_MUTANTS } from "./metadata.ts";
+import { SECURITY_MUTANTS } from "./security.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
 
 export { KNOWN_SEEDS } from "./known-seeds.ts";
@@ -462,6 +463,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "producer.id === -2n ? { key, value, producer } : { key, value }",
     why: "offsets of aborted transactions are committed",
   },
+  ...SECURITY_MUTANTS,
   ...STORAGE_MUTANTS,
   ...COORDINATOR_MUTANTS,
   ...METADATA_MUTANTS,
