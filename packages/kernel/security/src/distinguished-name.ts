@@ -12,9 +12,9 @@ const SET = 0x31;
 const OID = 0x06;
 /** Tag of the version of a certificate, which may be missing. */
 const VERSION = 0xa0;
-/** Tags of texts, with their encodings. */
+/** Tags of the texts that Java writes as such, with their encodings. */
 const UTF8 = 0x0c;
-const LATIN = [0x12, 0x13, 0x14, 0x16, 0x1a];
+const LATIN = [0x13, 0x14, 0x16, 0x1b];
 const UTF16 = 0x1e;
 
 /** Keywords of attributes in RFC 2253, by their object identifiers. */
@@ -89,12 +89,12 @@ function textOf({ tag, content }: Element): string | undefined {
   return String.fromCharCode(...codes);
 }
 
-/** Escapes a value as RFC 2253 has it, and Java: the special characters, a blank at its ends. */
+/** Escapes a value as RFC 2253 has it, and Java: the special characters, zero, blanks at its ends. */
 function escaped(text: string): string {
   return text
     .replace(/[,=+<>#;"\\]/g, "\\$&")
-    .replace(/^ +/, blanks => blanks.replaceAll(" ", "\\ "))
-    .replace(/ +$/, blanks => blanks.replaceAll(" ", "\\ "));
+    .replaceAll("\0", "\\00")
+    .replace(/^[ \r]+|[ \r]+$/g, blanks => blanks.replace(/./gs, "\\$&"));
 }
 
 function attributeText(attribute: Element): string {

@@ -61,14 +61,18 @@ export interface HostRange {
   readonly width: number;
 }
 
-/** Parses a range; undefined if the text is none (`CidrUtils.validate`). */
+/**
+ * Parses a range; undefined if the text is none (`CidrUtils.validate`). One whose base is IPv4 within IPv6 is none: no
+ * client has such an address.
+ */
 export function parseHostRange(text: string): HostRange | undefined {
   const [address = "", bits = "", ...rest] = text.split("/");
   if (rest.length > 0 || !/^\d{1,3}$/.test(bits)) return undefined;
   const width = address.includes(":") ? 16 : 8;
   const base = width === 16 ? wordsOf(address) : bytesOf(address);
+  if (base === undefined || (width === 16 && isMapped(base))) return undefined;
   const prefix = Number(bits);
-  return base === undefined || prefix > base.length * width ? undefined : { base, prefix, width };
+  return prefix > base.length * width ? undefined : { base, prefix, width };
 }
 
 /** True if `host`, as `aclHost` gives it, is in the range. An address of the other family is not. */
