@@ -4,6 +4,7 @@ import {
   type Acl,
   type AclFilter,
   type AclOperation,
+  codeName,
   matchesFilter,
   OPERATION_CODES,
   operationBits,
@@ -15,6 +16,7 @@ import {
 import { auditText } from "../src/audit.ts";
 import {
   type Action,
+  ALLOW_ALL,
   AuthorizerNotReadyError,
   type Client,
   type Judgement,
@@ -172,7 +174,7 @@ describe("the authorizer", () => {
           }
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 300 },
     );
   });
 
@@ -267,16 +269,129 @@ describe("filters", () => {
     ["an operation", { operation: OPERATION_CODES.READ }, [true, true, true]],
     ["another operation", { operation: OPERATION_CODES.ALL }, [false, false, false]],
     ["denial", { permissionType: DENY }, [false, false, false]],
+    ["names that begin with a star", { resourceName: "*", patternType: PREFIXED }, [false, false, false]],
+    ["what matches the name of all", { resourceName: "*", patternType: MATCH }, [false, false, true]],
+    ["the name of all", { resourceName: "*" }, [false, false, true]],
+    ["what matches a longer name", { resourceName: "foo2", patternType: MATCH }, [false, true, true]],
+    ["another host", { host: "10.0.0.1" }, [false, false, false]],
+    ["an unknown way", { patternType: PATTERN_TYPE_CODES.UNKNOWN }, [false, false, false]],
     ["a type", { resourceType: RESOURCE_TYPE_CODES.GROUP }, [false, false, false]],
   ])("select %s", (_what, change, expected) => {
     expect([literal, prefixed, wild].map(one => matchesFilter(filter(change), one))).toEqual(expected);
   });
 });
 
+describe("kept verdicts", () => {
+  test("are forgotten when the ACLs change, also those about any resource and those of other clients", () => {
+    const made = authorizer([]);
+    const bob = { ...ALICE, user: "bob" };
+    const answers = (): boolean[] => [
+      made.allows(ALICE, READ_FOO),
+      made.allowsSome(ALICE, "READ", "TOPIC"),
+      made.allows(bob, READ_FOO),
+      made.allowsSome(bob, "READ", "TOPIC"),
+    ];
+    expect(answers()).toEqual([false, false, false, false]);
+    made.change([], [acl({ principal: "User:*" })]);
+    expect(answers()).toEqual([true, true, true, true]);
+    made.change([], [acl({ principal: "User:bob", permissionType: DENY })]);
+    expect(answers()).toEqual([true, true, false, false]);
+    made.change([acl({ principal: "User:*" })], []);
+    expect(answers()).toEqual([false, false, false, false]);
+  });
+
+  test("are those of one address, one operation, one type and one name", () => {
+    const made = authorizer([acl({ host: "10.0.0.1" })]);
+    expect(made.allows(ALICE, READ_FOO)).toBe(true);
+    expect(made.allows({ ...ALICE, host: "10.0.0.2" }, READ_FOO)).toBe(false);
+    expect(made.allows(ALICE, { ...READ_FOO, operation: "WRITE" })).toBe(false);
+    expect(made.allows(ALICE, { ...READ_FOO, resource: "GROUP" })).toBe(false);
+    expect(made.allows(ALICE, { ...READ_FOO, name: "bar" })).toBe(false);
+    expect(made.allowsSome(ALICE, "READ", "TOPIC")).toBe(true);
+    expect(made.allowsSome(ALICE, "WRITE", "TOPIC")).toBe(false);
+    expect(made.allowsSome(ALICE, "READ", "GROUP")).toBe(false);
+    expect(made.allows(ALICE, READ_FOO)).toBe(true);
+  });
+
+  test("are not made of names longer than a topic's", () => {
+    const name = "x".repeat(250);
+    const made = authorizer([acl({ resourceName: "x".repeat(249), patternType: PREFIXED })]);
+    for (let i = 0; i < 3; i++) {
+      expect(made.allows(ALICE, { ...READ_FOO, name })).toBe(true);
+      expect(made.allows(ALICE, { ...READ_FOO, name: name.slice(2) })).toBe(false);
+    }
+  });
+
+  test("leave the audit log complete", () => {
+    let told = 0;
+    const made = authorizer([acl()], { audit: () => told++ });
+    for (let i = 0; i < 5; i++) made.allows(ALICE, READ_FOO);
+    expect(told).toBe(5);
+  });
+});
+
+test("a client may use anything where it may use the name that no resource has", () => {
+  // Kafka asks for it first, so there implied operations count, and the default without ACLs.
+  const hard = acl({ resourceName: "hard", patternType: PREFIXED });
+  expect(authorizer([hard]).allowsSome(ALICE, "DESCRIBE", "TOPIC")).toBe(true);
+  expect(authorizer([acl()]).allowsSome(ALICE, "DESCRIBE", "TOPIC")).toBe(false);
+  expect(authorizer([acl()], { allowsUnlisted: true }).allowsSome(ALICE, "WRITE", "TOPIC")).toBe(true);
+  const closed = acl({ resourceName: "*", operation: OPERATION_CODES.WRITE, permissionType: DENY });
+  expect(authorizer([closed], { allowsUnlisted: true }).allowsSome(ALICE, "WRITE", "TOPIC")).toBe(false);
+  expect(authorizer([closed], { allowsUnlisted: true }).allowsSome(ALICE, "READ", "TOPIC")).toBe(false);
+});
+
+test("an authorizer that permits everything", () => {
+  expect(ALLOW_ALL.allows(ALICE, READ_FOO)).toBe(true);
+  expect(ALLOW_ALL.allowsSome(ALICE, "WRITE", "CLUSTER")).toBe(true);
+});
+
+test("names of codes", () => {
+  expect(codeName(OPERATION_CODES, 12)).toBe("IDEMPOTENT_WRITE");
+  expect(codeName(PERMISSION_CODES, 2)).toBe("DENY");
+  expect(codeName(RESOURCE_TYPE_CODES, 0)).toBe("UNKNOWN");
+  expect(codeName(PATTERN_TYPE_CODES, 99)).toBe("UNKNOWN");
+});
+
+test("lines of the audit log have Kafka's names of resources, addresses and defaults", () => {
+  const judged = (resource: ResourceType, judgement: Judgement): string =>
+    auditText({ ...ALICE, host: "::1" }, { operation: "DESCRIBE", resource, name: "x" }, judgement);
+  const none: Judgement = { isAllowed: true, reason: { rule: "none" } };
+  const start = "Principal = User:alice is Allowed operation = DESCRIBE from host = 0:0:0:0:0:0:0:1 on resource =";
+  for (const [resource, name] of [
+    ["TOPIC", "Topic"],
+    ["GROUP", "Group"],
+    ["CLUSTER", "Cluster"],
+    ["TRANSACTIONAL_ID", "TransactionalId"],
+    ["DELEGATION_TOKEN", "DelegationToken"],
+    ["USER", "User"],
+  ] as const) {
+    expect(judged(resource, none)).toBe(`${start} ${name}:LITERAL:x for request = Fetch based on rule DefaultAllow`);
+  }
+  const unmatched = judged("GROUP", { isAllowed: false, reason: { rule: "unmatched" } });
+  expect(unmatched).toContain("is Denied");
+  expect(unmatched).toMatch(/based on rule DefaultDeny$/);
+  const prefixed = acl({
+    resourceType: RESOURCE_TYPE_CODES.GROUP,
+    patternType: PREFIXED,
+    host: "10.0.0.0/8",
+    operation: OPERATION_CODES.ALL,
+  });
+  expect(judged("GROUP", { isAllowed: true, reason: { rule: "allow", acl: prefixed } })).toMatch(
+    /rule MatchingAcl\(acl=StandardAcl\[resourceType=GROUP, resourceName=foo, patternType=PREFIXED, principal=User:alice, host=10\.0\.0\.0\/8, operation=ALL, permissionType=ALLOW\]\)$/,
+  );
+});
+
 test("authorized operations are bits by code", () => {
   expect(operationBits("TOPIC", () => true)).toBe(0b1101_1111_1000);
   expect(operationBits("TOPIC", operation => operation === "READ")).toBe(1 << 3);
-  expect(operationBits("CLUSTER", () => true)).toBe(
+  const all = () => true;
+  expect(operationBits("GROUP", all)).toBe(0b1101_0100_1000);
+  expect(operationBits("TRANSACTIONAL_ID", all)).toBe((1 << 4) | (1 << 8) | (1 << 15));
+  expect(operationBits("DELEGATION_TOKEN", all)).toBe(1 << 8);
+  expect(operationBits("USER", all)).toBe((1 << 13) | (1 << 14));
+  expect(operationBits("CLUSTER", () => false)).toBe(0);
+  expect(operationBits("CLUSTER", all)).toBe(
     (1 << 5) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 12),
   );
 });
