@@ -33,6 +33,9 @@ function tokensOf(text: string): Token[] {
   });
 }
 
+/** True for the character itself: in quotes it is a text. */
+const isMark = (token: Token | undefined, mark: string): boolean => token?.isValue === false && token.text === mark;
+
 function refuse(reason: string): never {
   throw new MalformedError(`sasl.jaas.config cannot be read: ${reason}`);
 }
@@ -47,9 +50,9 @@ export function parseJaas(text: string): JaasEntry {
   }
   const options = new Map<string, string>();
   let at = 0;
-  for (; rest[at] !== undefined && rest[at]?.text !== ";"; at += 3) {
+  for (; rest[at] !== undefined && !isMark(rest[at], ";"); at += 3) {
     const [name, equals, value] = rest.slice(at, at + 3);
-    if (name?.isValue !== true || equals?.text !== "=" || value?.isValue !== true) {
+    if (name?.isValue !== true || !isMark(equals, "=") || value?.isValue !== true) {
       refuse(`"${name?.text ?? ""}" has no value`);
     }
     options.set(name.text, value.text);
