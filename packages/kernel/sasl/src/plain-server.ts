@@ -1,11 +1,5 @@
 import { fromUtf8, sameBytes, utf8 } from "@samsa/base";
-import {
-  OTHER_AUTHORIZATION_ID,
-  refuseOpenly,
-  SaslRefusal,
-  type SaslServer,
-  type SaslServerStep,
-} from "./sasl-server.ts";
+import { OTHER_AUTHORIZATION_ID, refuseOpenly, type SaslServer, type SaslServerStep } from "./sasl-server.ts";
 
 const NOTHING = new Uint8Array(0);
 /** Parts of a client's message: authorization id, username and password. */
@@ -23,13 +17,13 @@ export class PlainServer implements SaslServer {
   }
 
   received(message: Uint8Array): SaslServerStep {
-    const parts = fromUtf8(message).split("\0");
+    const parts = fromUtf8(message).split("\0", PARTS + 1);
     if (parts.length !== PARTS) {
-      throw new SaslRefusal(`Invalid SASL/PLAIN response: expected ${PARTS} tokens, got ${parts.length}`);
+      refuseOpenly(`Invalid SASL/PLAIN response: expected ${PARTS} tokens, got ${parts.length}`);
     }
     const [authorizationId = "", user = "", password = ""] = parts;
-    if (user === "") throw new SaslRefusal("Authentication failed: username not specified");
-    if (password === "") throw new SaslRefusal("Authentication failed: password not specified");
+    if (user === "") refuseOpenly("Authentication failed: username not specified");
+    if (password === "") refuseOpenly("Authentication failed: password not specified");
     const expected = this.#passwordOf(user);
     // A comparison for unknown users too: its time tells nothing.
     const isSame = sameBytes(this.#digest(utf8(password)), this.#digest(utf8(expected ?? "")));

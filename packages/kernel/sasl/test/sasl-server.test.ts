@@ -200,11 +200,13 @@ describe("a server of PLAIN", () => {
     ["|bob|secret", "Authentication failed: Invalid username or password"],
     ["|alice|secret2", "Authentication failed: Invalid username or password"],
     ["bob|alice|secret", /authorization id that is different from username/],
-    ["|empty|", "invalid credentials"],
-    ["||secret", "invalid credentials"],
-    ["alice|secret", "invalid credentials"],
-    ["|alice|secret|more", "invalid credentials"],
-    ["", "invalid credentials"],
+    ["|empty|", "Authentication failed: password not specified"],
+    ["||secret", "Authentication failed: username not specified"],
+    ["||", "Authentication failed: username not specified"],
+    ["alice|secret", "Invalid SASL/PLAIN response: expected 3 tokens, got 2"],
+    ["|alice|secret|more", "Invalid SASL/PLAIN response: expected 3 tokens, got 4"],
+    ["|alice|secret|more|and more", "Invalid SASL/PLAIN response: expected 3 tokens, got 4"],
+    ["", "Invalid SASL/PLAIN response: expected 3 tokens, got 1"],
   ])("refuses %s", (text, told) => {
     expect(refusal(() => server().received(message(text)))).toMatch(told);
   });
