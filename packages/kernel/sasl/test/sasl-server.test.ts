@@ -200,6 +200,8 @@ describe("a server of PLAIN", () => {
     ["|bob|secret", "Authentication failed: Invalid username or password"],
     ["|alice|secret2", "Authentication failed: Invalid username or password"],
     ["bob|alice|secret", /authorization id that is different from username/],
+    ["ALICE|alice|secret", /authorization id that is different from username/],
+    ["|Alice|secret", "Authentication failed: Invalid username or password"],
     ["|empty|", "Authentication failed: password not specified"],
     ["||secret", "Authentication failed: username not specified"],
     ["||", "Authentication failed: username not specified"],
@@ -209,5 +211,14 @@ describe("a server of PLAIN", () => {
     ["", "Invalid SASL/PLAIN response: expected 3 tokens, got 1"],
   ])("refuses %s", (text, told) => {
     expect(refusal(() => server().received(message(text)))).toMatch(told);
+  });
+
+  test("refuses unknown users even if all passwords look alike", () => {
+    const blind = new PlainServer(
+      name => passwords.get(name),
+      () => new Uint8Array(32),
+    );
+    expect(blind.received(message("|alice|wrong"))).toMatchObject({ type: "done" });
+    expect(refusal(() => blind.received(message("|bob|wrong")))).toMatch(/Invalid username or password/);
   });
 });

@@ -181,6 +181,13 @@ describe("OAUTHBEARER", () => {
     );
   });
 
+  test("takes any answer with content for a refusal", () => {
+    const client = new OAuthBearerClient("t");
+    client.start();
+    expect(sent(client.received(utf8("x")))).toBe("\u0001");
+    expect(() => client.received(utf8("y"))).toThrow("the broker refuses the token: x");
+  });
+
   test("refuses tokens and extensions that would break the message", () => {
     expect(() => new OAuthBearerClient("a\u0001b")).toThrow("characters that no token has");
     expect(() => new OAuthBearerClient("")).toThrow("the token is empty");
