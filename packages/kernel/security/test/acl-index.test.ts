@@ -176,4 +176,11 @@ test("an index without ACLs, and one that has lost them all, knows of none", () 
   expect(index.judge(asked, "READ", "TOPIC", "abc")).toEqual({ rule: "allow", acl });
   index.remove(acl);
   expect(index.judge(asked, "READ", "TOPIC", "abc")).toEqual({ rule: "none" });
+  // The other ACLs on names of the same length stay.
+  const other = { ...acl, resourceName: "xy" };
+  for (const each of [acl, other, { ...acl, patternType: LITERAL }]) index.add(each);
+  index.remove({ ...acl, patternType: LITERAL });
+  index.remove(other);
+  expect(index.judge(asked, "READ", "TOPIC", "abc")).toEqual({ rule: "allow", acl });
+  expect(index.judge(asked, "READ", "TOPIC", "xyz")).toEqual({ rule: "none" });
 });
