@@ -41,7 +41,10 @@ const records: fc.Arbitrary<MetadataRecord[]> = fc.array(
     .map(fields => metadataRecord("FeatureLevelRecord", 0, fields)),
   { maxLength: 20 },
 );
-const ids = fc.record({ offset: fc.nat(2 ** 40), epoch: fc.nat(0x7fffffff) });
+const ids = fc.record({
+  offset: fc.oneof(fc.nat(2), fc.nat(2 ** 40)),
+  epoch: fc.oneof(fc.nat(3), fc.nat(0x7fffffff)),
+});
 
 /** Result of work in steps, and its pauses. */
 function finished<T>(steps: SnapshotSteps<T>): { readonly value: T; readonly pauses: number } {

@@ -95,7 +95,7 @@ const steps = fc.array(
     fc.record({ do: fc.constant("pass" as const), ms: fc.constantFrom(0, 20, 500, 1000, 3000) }),
     fc.record({ do: fc.constantFrom("flush", "flush", "resign", "propose", "receive", "reject", "probe") }),
   ),
-  { maxLength: 40 },
+  { maxLength: 40, size: "max" },
 );
 
 /** A replica, all calls that it has sent, and what may never change. */

@@ -58,7 +58,7 @@ const steps = fc.array(
     fc.record({ do: fc.constantFrom("truncate", "snapshot", "trim", "flush"), share }),
     fc.record({ do: fc.constant("restart" as const), ahead: fc.nat(3), later: fc.nat(2) }),
   ),
-  { maxLength: 30 },
+  { maxLength: 30, size: "max" },
 );
 
 function play(log: RaftLog, model: Model, step: Step): void {
@@ -140,6 +140,10 @@ describe("a log of epochs", () => {
               expect(misplaced).toEqual(model.snapshot.offset > 0 ? { snapshot: model.snapshot } : undefined);
               continue;
             }
+            if (offset === model.start.offset && epoch !== model.start.epoch) {
+              expect(misplaced, "nothing in the log tells where both agree").toEqual({ snapshot: model.snapshot });
+              continue;
+            }
             const isRight =
               model.has({ offset, epoch }) ||
               // An epoch of this log that ends later: the follower has a beginning of it.
@@ -157,7 +161,7 @@ describe("a log of epochs", () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 60 },
     );
   });
 
@@ -178,7 +182,7 @@ describe("a log of epochs", () => {
           expect(restored.endForEpoch(epoch)).toEqual(model.endForEpoch(epoch));
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 

@@ -178,6 +178,15 @@ describe("an election", () => {
     expect(made.node.role).toBe("PROSPECTIVE");
   });
 
+  test("does not count answers of an earlier epoch", () => {
+    const made = IN_ROLE.CANDIDATE().pass(0);
+    made.answer(2, { type: "vote", granted: true, epoch: 1 });
+    expect(made.node.role).toBe("CANDIDATE");
+    const other = IN_ROLE.CANDIDATE().pass(0);
+    other.answer(2, { type: "vote", granted: true, epoch: 1, leaderId: 3 });
+    expect([other.node.role, other.node.leaderId]).toEqual(["CANDIDATE", undefined]);
+  });
+
   test("ends with news of a leader, or of a later epoch", () => {
     const led = elect([1, 2, 3]).answer(2, { type: "vote", granted: false, leaderId: 3 });
     expect([led.node.role, led.node.leaderId]).toEqual(["FOLLOWER", 3]);

@@ -45,7 +45,7 @@ test("an election counts each voter once, and a granted vote stays", () => {
       expect(election.isLost).toBe(count - refused <= count / 2);
       expect(election.isWon && election.isLost).toBe(false);
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
@@ -63,7 +63,7 @@ describe("calls to other nodes", () => {
       id: fc.integer({ min: 1, max: 3 }),
       wait: fc.constantFrom(0, 1, 9, 10, 50, 100),
     }),
-    { maxLength: 40 },
+    { maxLength: 40, size: "max" },
   );
 
   test("are one at a time, until they are answered or given up", () => {
@@ -114,7 +114,7 @@ describe("calls to other nodes", () => {
           expect(peers.next()).toBe(Math.min(Infinity, ...[...model.values()].map(({ until }) => until)));
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });
