@@ -258,7 +258,9 @@ export class MetadataState implements ClusterView {
       told.add(name);
       isTransientError = this.#take(name, topic) || isTransientError;
     }
-    if (asked?.topics === null) for (const name of [...this.#topics.keys()]) if (!told.has(name)) this.#forget(name);
+    if (asked?.topics === null) {
+      for (const name of [...this.#topics.keys(), ...this.#errors.keys()]) if (!told.has(name)) this.#forget(name);
+    }
     if (asked?.isPartial === false) this.#lastSuccessAt = now;
     this.#version++;
     if (isTransientError) this.#isWanted = true;
