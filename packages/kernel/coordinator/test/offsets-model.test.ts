@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { GroupEffect } from "../src/index.ts";
 import { Bench, config, LATE } from "./bench.ts";
+import { parseRecord } from "./records.ts";
 
 const GROUPS = ["g", "h"];
 const TOPICS = ["t", "u"];
@@ -224,7 +225,22 @@ class Pair {
     model.erase(key => key.startsWith(`${group}/`));
   }
 
+  /** The log must say the same: the last record of each offset is a tombstone if it is gone. */
+  #checkLog(): void {
+    const last = new Map<string, boolean>();
+    for (const record of this.bench.log) {
+      const read = parseRecord(record);
+      if (read.type !== "offset") continue;
+      const key = keyOf(read.groupId, read.topic, read.partition);
+      last.delete(key);
+      last.set(key, read.value !== null);
+    }
+    const there = [...last].flatMap(([key, isThere]) => (isThere ? [key] : []));
+    expect(there.toSorted()).toEqual([...this.model.offsets.keys()].toSorted());
+  }
+
   check(): void {
+    this.#checkLog();
     const { bench, model } = this;
     for (const group of GROUPS) {
       expect(bench.shard.typeOf(group) !== undefined, group).toBe(model.groups.has(group));

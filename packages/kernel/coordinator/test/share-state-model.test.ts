@@ -95,7 +95,8 @@ function judged(
   if (type === "summary") return { errorCode: 0, next: state };
   if (type === "delete") return { errorCode: 0, next: undefined };
   if (type === "initialize") {
-    const { stateEpoch, startOffset } = body;
+    const { stateEpoch } = body;
+    const startOffset = Number(body.startOffset);
     const complete = startOffset === -1 ? -1 : 0;
     const highestState = Math.max(stateEpoch, state?.highestState ?? 0);
     return {
@@ -116,7 +117,7 @@ function judged(
     const { leaderEpoch } = body;
     return { errorCode: 0, next: { ...state, leaderEpoch, highestLeader: leaderEpoch } };
   }
-  const startOffset = Math.max(state.startOffset, body.startOffset);
+  const startOffset = Math.max(state.startOffset, Number(body.startOffset));
   const offsets = new Map(state.offsets);
   for (const { firstOffset, lastOffset, deliveryState, deliveryCount } of body.stateBatches) {
     for (let at = Number(firstOffset); at <= Number(lastOffset); at++) {

@@ -407,6 +407,14 @@ describe("markers", () => {
     },
   );
 
+  test("that were to be written again are not, once another coordinator has them", () => {
+    const { shard, out, token } = prepared();
+    shard.marked(1, token, { ...MARKED, errorCode: NO_LEADER }, out);
+    shard.marked(2, token, { ...MARKED, errorCode: Errors.INVALID_PRODUCER_EPOCH.code }, out);
+    shard.tick(501, out);
+    expect(out).toEqual([]);
+  });
+
   test("that fail are written again after a while, each on its own", () => {
     const { shard, out, token } = prepared();
     shard.marked(1, token, { ...MARKED, errorCode: NO_LEADER }, out);
@@ -419,6 +427,26 @@ describe("markers", () => {
     shard.marked(502, token, { ...MARKED, errorCode: 0 }, out);
     expect(out).toMatchObject([{ type: "append" }]);
   });
+});
+
+test("a transaction that times out at the last epoch is aborted once, however often that is tried", () => {
+  const shard = new TransactionShard({
+    ...{ maxTimeoutMs: 60_000, idExpirationMs: 500_000, requestTimeoutMs: 30_000 },
+    version: () => 2,
+  });
+  shard.replay(0, openAt({ producerId: 7n, epoch: 32_766 }));
+  const out: TxnEffect[] = [];
+  shard.loaded(0, out);
+  const outcomes: number[] = [];
+  const abort = (): void => shard.abortTimedOut(70_000, out, (_, errorCode) => outcomes.push(errorCode));
+  abort();
+  abort();
+  const asked = out.splice(0);
+  expect(asked.map(({ type }) => type)).toEqual(["producerId", "producerId"]);
+  for (const [at, effect] of asked.entries()) {
+    if (effect.type === "producerId") shard.producerId(70_001, effect.token, { id: BigInt(90 + at) }, out);
+  }
+  expect([out.map(({ type }) => type), outcomes]).toEqual([["append"], [BUSY]]);
 });
 
 test("ids that expire are erased in batches, and come back if that fails", () => {
@@ -448,7 +476,7 @@ test("ids that expire are erased in batches, and come back if that fails", () =>
   expect(out, "they are on their way").toEqual([]);
   shard.appended(1002, appends[0].token, AWAY, out);
   shard.appended(1002, appends[1].token, 0, out);
-  expect([...shard.views()].map(({ transactionalId }) => transactionalId[0])).toEqual([..."abcdefghi"]);
+  expect([...shard.views()].map(({ transactionalId }) => transactionalId[0])).toEqual("abcdefghi".split(""));
   shard.expire(1003, out);
   expect(out).toMatchObject([{ type: "append", records: { length: 9 } }]);
 });

@@ -227,13 +227,15 @@ describe("the history of voters", () => {
             expect(history.take(end + step.skip, control)).toBe(control.length > 0);
             const before = sets.at(-1)!;
             sets.push({ kraftVersion: kraftVersion ?? before.kraftVersion, voters: changed ?? before.voters });
-          } else if (step.do === "truncate") {
-            history.truncate(at);
-            sets.length = at - start + 1;
-          } else if (step.do === "trim") {
-            history.trim(at);
-            sets = sets.slice(at - start);
-            start = at;
+          } else if (step.do !== "restart") {
+            if (step.do === "truncate") {
+              history.truncate(at);
+              sets.length = at - start + 1;
+            } else {
+              history.trim(at);
+              sets = sets.slice(at - start);
+              start = at;
+            }
           } else {
             start = end + step.ahead;
             const set = step.set && { kraftVersion: 1, voters: step.set };

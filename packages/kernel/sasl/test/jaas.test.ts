@@ -66,7 +66,7 @@ describe("sasl.jaas.config", () => {
         .replace(/[\\"']/g, "\\$&")
         .replaceAll("\n", "\\n")
         .replaceAll("\r", "\\015")}${quote}`;
-    const text = fc.string({ maxLength: 10, unit: fc.constantFrom(..."ab0 ;=/*\\\"'\n\rü") });
+    const text = fc.string({ maxLength: 10, unit: fc.constantFrom(...Array.from("ab0 ;=/*\\\"'\n\rü")) });
     const pairs = fc.dictionary(text, fc.tuple(text, fc.constantFrom('"', "'")), { maxKeys: 4 });
     const gaps = fc.constantFrom(" ", "\n", " /* = ; */ ", " // ;\n");
     fc.assert(

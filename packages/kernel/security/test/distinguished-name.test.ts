@@ -88,7 +88,7 @@ const OIDS = { CN: "550403", O: "55040a", OU: "55040b", UID: "0992268993f22c6401
 type Attribute = readonly [keyof typeof OIDS, string];
 const attribute = fc.tuple(
   fc.constantFrom<keyof typeof OIDS>("CN", "O", "OU", "UID"),
-  fc.string({ maxLength: 6, unit: fc.constantFrom(...'ab ,=+<>#;"\\\r\0ü😀') }),
+  fc.string({ maxLength: 6, unit: fc.constantFrom(...Array.from('ab ,=+<>#;"\\\r\0ü😀')) }),
 );
 const encodedName = (sets: readonly (readonly Attribute[])[]): string =>
   element(
