@@ -127,6 +127,17 @@ describe("an assignment", () => {
     { maxLength: 40, size: "max" },
   );
 
+  test("lets each partition tell its error in turn, however often another fails", () => {
+    const assignment = new Assignment();
+    const [first, second] = assignment.replace([0, 1].map(index => ({ topic: "t", partition: index })));
+    const errors = [0, 1, 2].map(number => new KafkaError("ABORTED", `error ${number}`));
+    assignment.raise(errors[0], first);
+    assignment.raise(errors[1], second);
+    expect(assignment.take()).toBe(errors[0]);
+    assignment.raise(errors[2], first);
+    expect([assignment.take(), assignment.take(), assignment.take()]).toEqual([errors[1], errors[2], undefined]);
+  });
+
   test("has the partitions that it was given, in turn, and tells each error once", () => {
     fc.assert(
       fc.property(steps, all => {
