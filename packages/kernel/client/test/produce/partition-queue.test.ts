@@ -173,7 +173,7 @@ describe("batches of a partition", () => {
             sender.check();
           }
         }),
-        { numRuns: 150 },
+        { numRuns: 60 },
       );
     },
   );
