@@ -113,14 +113,14 @@ describe("effects", () => {
 describe("an assignment", () => {
   type Step =
     | { readonly do: "replace"; readonly partitions: readonly number[] }
-    | { readonly do: "end" | "offer" | "fail"; readonly partition: number }
+    | { readonly do: "end" | "fail"; readonly partition: number }
     | { readonly do: "failAll" }
     | { readonly do: "take"; readonly held: readonly number[] };
   const partition = fc.nat(3);
   const steps = fc.array(
     fc.oneof<fc.Arbitrary<Step>[]>(
       fc.record({ do: fc.constant("replace" as const), partitions: fc.uniqueArray(partition, { maxLength: 4 }) }),
-      fc.record({ do: fc.constantFrom("end", "offer", "fail"), partition }),
+      fc.record({ do: fc.constantFrom("end", "fail", "fail"), partition }),
       fc.constant({ do: "failAll" as const }),
       fc.record({ do: fc.constant("take" as const), held: fc.subarray([0, 1, 2, 3], { maxLength: 2 }) }),
     ),
@@ -173,8 +173,7 @@ describe("an assignment", () => {
             if (step.do === "end") {
               assignment.moveToEnd(one);
               order = [...order.filter(index => index !== step.partition), step.partition];
-            } else if (step.do === "offer") assignment.offer(one);
-            else {
+            } else {
               const error = new KafkaError("ABORTED", `error ${++errors}`);
               assignment.raise(error, one);
               // The first error counts.
