@@ -11,7 +11,7 @@ import {
 } from "@samsa/protocol";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import { FEATURES, Fixture } from "./fixture.ts";
+import { FEATURES, Fixture, id } from "./fixture.ts";
 
 let cluster: Fixture;
 let epochs: Map<number, number>;
@@ -241,6 +241,36 @@ describe("eligible leader replicas (KIP-966)", () => {
     expect(partition().leader).toBe(-1);
     unfence(3);
     expect(partition()).toMatchObject({ leader: 3, isr: [3], leaderRecoveryState: 1, lastKnownElr: [] });
+  });
+
+  test("the last known leader waits while another is eligible: that one has all records", () => {
+    for (const id of [1, 2, 3]) fence(id);
+    epochs.set(3, cluster.join(3, 13));
+    expect(partition()).toMatchObject({ leader: -1, eligibleLeaderReplicas: [2], lastKnownElr: [3] });
+    unfence(3);
+    expect(partition()).toMatchObject({ leader: -1, isr: [], eligibleLeaderReplicas: [2] });
+    unfence(2);
+    expect(partition()).toMatchObject({ leader: 2, isr: [2], leaderRecoveryState: 0 });
+  });
+
+  test("nobody is eligible beside an ISR as large as the topic may want, which is as its first partition is", () => {
+    const topicId = id(77);
+    cluster.append([metadataRecord("TopicRecord", 0, { name: "u", topicId })]);
+    for (const [partitionId, replicas] of [
+      [0, [1]],
+      [1, [1, 2, 3]],
+    ] as const) {
+      const directories = replicas.map(replica => id(2000 + replica));
+      const led = { leader: 1, isr: replicas, leaderEpoch: 0, partitionEpoch: 0, leaderRecoveryState: 0 };
+      cluster.append([metadataRecord("PartitionRecord", 2, { topicId, partitionId, replicas, directories, ...led })]);
+    }
+    const configs = [{ name: "min.insync.replicas", configOperation: 0, value: "2" }];
+    const resources = [{ resourceType: 2, resourceName: "u", configs }];
+    cluster.run("IncrementalAlterConfigs", incrementalAlterConfigsRequest.defaults({ resources }));
+    for (const broker of [2, 3]) fence(broker);
+    expect(topicNamed(cluster.controller.image, "u")?.partitions.get(1)).toMatchObject({
+      ...{ isr: [1], eligibleLeaderReplicas: [] },
+    });
   });
 });
 

@@ -32,6 +32,7 @@ function unfolded(batches: ReturnType<AcknowledgementSet["batches"]>): [number, 
   return batches.flatMap(({ firstOffset, lastOffset, acknowledgeTypes }) => {
     const count = lastOffset - firstOffset + 1;
     expect([1, count]).toContain(acknowledgeTypes.length);
+    if (acknowledgeTypes.length > 1) expect(new Set(acknowledgeTypes).size, "one type is said once").toBeGreaterThan(1);
     return Array.from({ length: count }, (_, i): [number, number] => [
       firstOffset + i,
       acknowledgeTypes.length === 1 ? acknowledgeTypes[0] : acknowledgeTypes[i],
