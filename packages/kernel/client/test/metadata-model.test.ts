@@ -99,6 +99,8 @@ class Pair {
   readonly #known = new Map<string, Known>();
   readonly #errors = new Map<string, number>();
   readonly #used = new Map<string, number>();
+  /** Topics of which some answer has told. */
+  readonly #told = new Set<string>();
   #brokers = new Set<number>();
   #held: ReadonlySet<string> | null = new Set();
   #version = 0;
@@ -141,6 +143,7 @@ class Pair {
       if (this.#held === null || this.#held.has(name)) continue;
       this.#known.delete(name);
       this.#errors.delete(name);
+      this.#told.delete(name);
     }
     const isLate =
       this.#attemptsSince !== undefined && this.#now >= this.#attemptsSince + SETTINGS.rebootstrapTriggerMs;
@@ -155,6 +158,10 @@ class Pair {
     }
     if (next.type === "wait") {
       expect(next.until, "it waits for something to come").toBeGreaterThan(this.#now);
+      // A topic that nobody has asked for waits for a back-off at most.
+      const wanted = [...this.#used.keys(), ...(this.#held ?? [])];
+      const isNew = wanted.some(name => !this.#told.has(name));
+      if (isNew) expect(next.until).toBeLessThanOrEqual(this.#now + SETTINGS.retryBackoffMaxMs);
       return;
     }
     expect(this.#now, "the back-off is over").toBeGreaterThanOrEqual(this.#quietUntil);
@@ -207,6 +214,7 @@ class Pair {
         };
       }),
     });
+    for (const name of asked.topics ?? TOPICS) this.#told.add(name);
     this.#state.received(response, this.#now, 0.5);
     this.#attemptsSince = undefined;
     this.#version++;
