@@ -67,6 +67,16 @@ describe("offsets of a topic that was made again under its name", () => {
     expect([fetch(bench), fetch(bench, current)]).toEqual([7, 7]);
   });
 
+  test("are erased though there is a topic of that name again", () => {
+    const bench = new Bench();
+    commit(bench, { topicId: bench.topic("t", 1) });
+    bench.topic("t", 0);
+    bench.topic("t", 1);
+    const { length } = bench.log;
+    topicDeleted(bench, "t");
+    expect(bench.log.slice(length).map(({ value }) => value)).toEqual([null]);
+  });
+
   test("of clients and logs without ids count for the topic of the name", () => {
     const bench = new Bench();
     const id = bench.topic("t", 1);
