@@ -256,12 +256,16 @@ describe("eligible leader replicas (KIP-966)", () => {
   test("nobody is eligible beside an ISR as large as the topic may want, which is as its first partition is", () => {
     const topicId = id(77);
     cluster.append([metadataRecord("TopicRecord", 0, { name: "u", topicId })]);
-    for (const [partitionId, replicas] of [
-      [0, [1]],
-      [1, [1, 2, 3]],
-    ] as const) {
+    for (const [partitionId, replicas] of [[1], [1, 2, 3]].entries()) {
       const directories = replicas.map(replica => id(2000 + replica));
-      const led = { leader: 1, isr: replicas, leaderEpoch: 0, partitionEpoch: 0, leaderRecoveryState: 0 };
+      const led = {
+        leader: 1,
+        isr: replicas,
+        addingReplicas: [],
+        removingReplicas: [],
+        leaderEpoch: 0,
+        partitionEpoch: 0,
+      };
       cluster.append([metadataRecord("PartitionRecord", 2, { topicId, partitionId, replicas, directories, ...led })]);
     }
     const configs = [{ name: "min.insync.replicas", configOperation: 0, value: "2" }];
