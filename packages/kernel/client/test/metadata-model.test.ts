@@ -87,7 +87,7 @@ const steps = fc.array(
 
 const NODES = [1, 2, 3].map(nodeId => ({ nodeId, host: `n${nodeId}`, port: 9092, rack: null }));
 
-/** What a client may believe: leaders of each topic by the last answer, but for epochs that go back. */
+/** Beliefs of a client: leaders of each topic by the last answer, but for epochs that go back. */
 interface Known {
   readonly id: Uuid;
   readonly partitions: readonly { readonly leaderId: number; readonly leaderEpoch: number }[];

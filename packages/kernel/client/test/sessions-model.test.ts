@@ -10,7 +10,7 @@ import { partition } from "./fetch/fetch-stage.ts";
 const idOf = (topic: string, generation = 0): Uuid =>
   uuidFromBytes(new Uint8Array(16).fill(topic.charCodeAt(0) + 40 * generation));
 
-/** What a broker would fetch: the partitions of its session, with the offsets that it was told. */
+/** Fetches of a broker: the partitions of its session, with the offsets that it was told. */
 interface Brokers {
   id: number;
   epoch: number;

@@ -82,7 +82,7 @@ describe("a heartbeat that makes no sense", () => {
     const earlier = ask(bench, { memberId: "b", memberEpoch: memberEpoch - 1 });
     expect(said(earlier)).toEqual([FENCED, text("smaller", memberEpoch - 1)]);
     expect(ask(bench, { memberId: "b", memberEpoch }).errorCode, "it is still a member").toBe(0);
-    // One answer may be lost, not two of them.
+    // An answer may be lost, not two of them.
     const grown = (known: number, partitions: number): number => {
       bench.topic("t", partitions);
       bench.pass(2000);

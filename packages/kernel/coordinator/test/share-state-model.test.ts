@@ -182,7 +182,7 @@ class Pair {
     const { partition: at } = request.body;
     const state = this.#states.get(at);
     const { errorCode, next } = judged(state, request, this.#partitions);
-    // What writes nothing cannot fail to be written.
+    // Requests that write nothing cannot fail to be written.
     const isRead =
       request.type === "summary" ||
       (request.type === "read" &&

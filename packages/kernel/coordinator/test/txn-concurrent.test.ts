@@ -22,7 +22,7 @@ const NO_LEADER = Errors.NOT_LEADER_OR_FOLLOWER.code;
 
 type Append = Extract<TxnEffect, { type: "append" }>;
 type Held = Append | Extract<TxnEffect, { type: "producerId" }> | Marker;
-/** One marker for one partition. */
+/** Marker for a partition. */
 interface Marker {
   readonly type: "marker";
   readonly token: number;
@@ -31,7 +31,7 @@ interface Marker {
   readonly index: number;
 }
 
-/** What a transactional client knows of itself. */
+/** Knowledge of a transactional client about itself. */
 interface Client {
   readonly id: string;
   producer: { readonly id: bigint; readonly epoch: number } | undefined;

@@ -102,7 +102,7 @@ export class Assignment {
     const { failure } = partition;
     if (failure !== undefined && (reader === undefined || partition.state !== "FETCHING")) {
       partition.failure = undefined;
-      // It has had its turn: a partition that fails again and again must not hide the errors of others.
+      // Its turn is over: a partition that fails again and again must not hide the errors of others.
       this.#ready.delete(partition);
       if (reader !== undefined) this.#ready.add(partition);
       return failure;

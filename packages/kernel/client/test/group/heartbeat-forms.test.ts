@@ -68,7 +68,7 @@ describe("heartbeats of the consumer protocol", () => {
         const form = new ConsumerHeartbeatForm(SETTINGS);
         let subscription: { topics: readonly string[]; regex?: string } = { topics: [] };
         let assigned: IdAssignment = NO_ASSIGNMENT;
-        /** What the coordinator has heard; undefined: nothing of this member. */
+        /** Facts that the coordinator has heard; undefined: nothing of this member. */
         let heard: { topics: readonly string[]; regex: string; owned: string } | undefined;
         let isFull = true;
         for (const step of all) {

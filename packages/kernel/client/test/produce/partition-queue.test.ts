@@ -113,7 +113,7 @@ class Sender {
       );
       return;
     }
-    // Nothing is lost, doubled or out of order, and sequences count the records since they began.
+    // Records are not lost, doubled or out of order, and sequences count the records since they began.
     expect([...this.written.map(([number]) => number), ...pending]).toEqual(
       Array.from({ length: this.appended }, (_, i) => i),
     );

@@ -362,7 +362,7 @@ describe("an operation that the application waits for", () => {
               [name, untold] = [undefined, undefined];
             } else {
               const obstacle = operation.obstacle(step.name);
-              // One that failed, which nobody knows, is forgotten by the next one.
+              // A transaction that failed, which nobody knows, is forgotten by the next one.
               const isForgotten = untold?.error !== undefined;
               expect(obstacle === undefined).toBe(name === undefined || isForgotten);
               if (obstacle === undefined) {

@@ -18,7 +18,7 @@ const leaderOf = (voters: readonly number[], self = 1): Leadership =>
     now: 0,
   });
 
-/** What is known of each replica, in plain maps. */
+/** Knowledge of each replica, in plain maps. */
 class Model {
   voters: readonly number[];
   ownEnd = -1;

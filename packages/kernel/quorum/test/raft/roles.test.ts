@@ -37,7 +37,7 @@ const granted = (answer: RaftAnswer | undefined): boolean => {
 
 describe("votes", () => {
   test.each<[string, RoleName, readonly boolean[]]>([
-    // Whether it grants a vote, a pre-vote, either to a candidate that is behind, and a vote to candidate 2.
+    // Votes that it grants: a vote, a pre-vote, either to a candidate that is behind, and a vote to candidate 2.
     ["UNATTACHED", "UNATTACHED", [true, true, false, false, true]],
     ["UNATTACHED, with a vote for 3", "UNATTACHED", [true, true, true, false, false]],
     ["FOLLOWER that has not fetched", "FOLLOWER", [false, true, false, false, false]],

@@ -65,7 +65,7 @@ describe("adding a voter", () => {
     made.ask(add(4, false));
     probed(made, 4);
     expect(changed(made)).toEqual([fault(Errors.NONE)]);
-    // It goes on: another change has to wait.
+    // The change goes on: another has to wait.
     expect(outcome(made.ask(add(5)))).toEqual(
       fault(Errors.REQUEST_TIMED_OUT, "an earlier change of the voters is in progress"),
     );
@@ -221,7 +221,7 @@ describe("removing a voter", () => {
     expect(made.of("reply").some(({ answer }) => answer.type === "change" && answer.errorCode === 0)).toBe(true);
     expect(made.node.role).toBe("RESIGNED");
     const { epoch } = made.node;
-    // It stands no more, and does not get ahead of its successor.
+    // The leader stands no more, and does not get ahead of its successor.
     made.pass(60_000);
     expect([made.node.role, made.node.epoch]).toEqual(["UNATTACHED", epoch]);
   });
