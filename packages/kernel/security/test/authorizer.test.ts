@@ -281,6 +281,18 @@ describe("filters", () => {
   });
 });
 
+test("of all operations, these imply to describe, and these to describe settings", () => {
+  const implying = (operation: AclOperation): string[] =>
+    Object.entries(OPERATION_CODES).flatMap(([given, code]) => {
+      const made = authorizer([acl({ operation: code })]);
+      const isImplied = given !== operation && made.allows(ALICE, { ...READ_FOO, operation });
+      return isImplied ? [given] : [];
+    });
+  expect(implying("DESCRIBE").toSorted()).toEqual(["ALL", "ALTER", "DELETE", "READ", "WRITE"]);
+  expect(implying("DESCRIBE_CONFIGS").toSorted()).toEqual(["ALL", "ALTER_CONFIGS"]);
+  for (const other of ["READ", "WRITE", "CREATE", "ALTER", "DELETE"] as const) expect(implying(other)).toEqual(["ALL"]);
+});
+
 describe("kept verdicts", () => {
   test("are forgotten when the ACLs change, also those about any resource and those of other clients", () => {
     const made = authorizer([]);
