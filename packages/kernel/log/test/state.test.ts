@@ -154,7 +154,7 @@ class Pair {
     const end = this.bases[from + old.length].base;
     if (!fitsIndex(base, end)) return;
     const left = this.batches.filter(({ first }, i) => first < base || first >= end || i % 4 < keep);
-    const fresh = new Segment(base, 0, { created: this.now, modified: this.now, jitter: 0 });
+    const fresh = new Segment(base, 0, { created: this.now, modified: this.now, jitter: this.jitterMs });
     for (const { first, last, size, time } of left) {
       if (first >= base && first < end) fresh.push({ size, lastOffset: last, maxTimestamp: time }, 100);
     }

@@ -201,8 +201,9 @@ export class MetadataState implements ClusterView {
     for (const [topic, idleAt] of this.#used) {
       if (idleAt > now) continue;
       this.#used.delete(topic);
+      if (this.#isHeld(topic)) continue;
       this.#unasked.delete(topic);
-      if (!this.#isHeld(topic)) this.#forget(topic);
+      this.#forget(topic);
     }
   }
 
