@@ -11,6 +11,7 @@ import {
   renderSections,
   renderTable,
   rowOf,
+  runTrial,
   unexplained,
   type Verdict,
 } from "./scoreboard/scoreboard.ts";
@@ -87,7 +88,7 @@ async function judged(only: readonly string[]): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   for (const trial of trials) {
     const began = performance.now();
-    const verdict = await trial.run();
+    const verdict = await runTrial(trial);
     verdicts.push(verdict);
     const { passed, failed, skipped } = rowOf(verdict);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);

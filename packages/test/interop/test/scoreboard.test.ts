@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Announced, checkAnnounced, notAnnounced, recorded } from "../src/scoreboard/api-list.ts";
 import {
@@ -7,11 +10,13 @@ import {
   renderSections,
   renderTable,
   rowOf,
+  runTrial,
   unexplained,
   type Verdict,
 } from "../src/scoreboard/scoreboard.ts";
-import { nodeProgram } from "../src/processes/runtimes.ts";
+import { compileJava, nodeProgram, present } from "../src/processes/runtimes.ts";
 import { runWalk } from "../src/scoreboard/walk.ts";
+import { need } from "./scenarios.ts";
 
 const passed = (name: string): Check => ({ name, outcome: "passed" });
 const failed = (name: string, reason: string): Check => ({ name, outcome: "failed", reason });
@@ -88,4 +93,24 @@ test("announcing less, more or otherwise than is implemented or than Kafka has i
   expect(outcomes({ apis: [{ ...first, last: first.last + 1 }, ...rest], features: [] })[1]).toBe("failed");
   expect(outcomes({ apis: [{ ...first, last: first.last - 1 }, ...rest], features: [] })[2]).toBe("failed");
   expect(notAnnounced({ apis: rest, features: kafka.features }, kafka)).toEqual({ apis: [first], features: [] });
+});
+
+test("a judge whose Java program does not compile fails with the compiler's message", async context => {
+  need((await present("the Java compiler", "javac", ["-version"])) ?? "javac", context);
+  const folder = mkdtempSync(join(tmpdir(), "interop-javac-"));
+  try {
+    writeFileSync(join(folder, "Good.java"), "class Good {}");
+    await compileJava(folder, "", join(folder, "classes"));
+    writeFileSync(join(folder, "Torn.java"), "class Torn { int size() { return sise; } }");
+    const compiled = async (): Promise<Verdict> => {
+      await compileJava(folder, "", join(folder, "classes"));
+      return VERDICTS[0];
+    };
+    const verdict = await runTrial({ name: "Java", run: compiled });
+    expect(verdict).toMatchObject({ judge: "Java", version: "", checks: [{ outcome: "failed" }] });
+    expect(verdict.checks[0].reason).toMatch(/do not compile.* Torn\.java:1: error: cannot find symbol .*sise/);
+    expect(unexplained([verdict], EXPLANATIONS)).toHaveLength(1);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { run } from "./child.ts";
+import { Child, run } from "./child.ts";
 
 export const ROOT = join(import.meta.dirname, "../../../../..");
 const PACKAGE = join(import.meta.dirname, "../..");
@@ -32,7 +32,8 @@ async function cached(name: string, pin: string, make: (folder: string) => Promi
   return folder;
 }
 
-async function present(name: string, command: string, args: readonly string[]): Promise<Missing | undefined> {
+/** Undefined if a command runs, else what is missing. */
+export async function present(name: string, command: string, args: readonly string[]): Promise<Missing | undefined> {
   try {
     await run(command, args);
     return undefined;
@@ -106,26 +107,37 @@ export function needsOlder(main: string): boolean {
   return ON_OLDER.includes(main);
 }
 
-/** Runner of our programs in `java/`, compiled once. `older`: with the jars of the tools' release first. */
+/**
+ * Compiles the Java programs of a folder into `into`. Rejects with the compiler's message: unlike a compiler that is
+ * missing, a program that does not compile is no reason to skip anything.
+ */
+export async function compileJava(folder: string, classPath: string, into: string): Promise<void> {
+  const sources = readdirSync(folder).filter(name => name.endsWith(".java"));
+  // Paths within the folder keep the message short.
+  const args = ["-nowarn", "-cp", classPath, "-d", into, ...sources.toSorted()];
+  const child = new Child("javac", args, { cwd: folder, input: "" });
+  const timer = setTimeout(() => child.kill(), SETUP_MS);
+  const end = await child.exited;
+  clearTimeout(timer);
+  if (end !== 0) throw new Error(`our Java programs do not compile (javac: ${end}): ${child.stderr}`);
+}
+
+/**
+ * Runner of our programs in `java/`, compiled once. `older`: with the jars of the tools' release first. Rejects if they
+ * do not compile.
+ */
 export async function findOurJava({ older = false }: { readonly older?: boolean } = {}): Promise<Java | Missing> {
   const jars = await findJars();
   if (jars instanceof Missing) return jars;
   const missing = await present("the Java compiler", "javac", ["-version"]);
   if (missing !== undefined) return missing;
-  const sources = readdirSync(join(PACKAGE, "java"))
-    .filter(name => name.endsWith(".java"))
-    .map(name => join(PACKAGE, "java", name));
-  const pin = sources.map(source => readFileSync(source, "utf8")).join("");
-  try {
-    const classes = await cached("java", pin + jars, async folder => {
-      await run("javac", ["-nowarn", "-cp", join(jars, "*"), "-d", folder, ...sources], { deadlineMs: SETUP_MS });
-    });
-    const paths = older ? [join(jars, "older/*"), join(jars, "*")] : [join(jars, "*"), join(jars, "older/*")];
-    const path = [classes, ...paths].join(delimiter);
-    return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", path, main, ...args] });
-  } catch (error) {
-    return unavailable("our Java programs", error);
-  }
+  const source = join(PACKAGE, "java");
+  const sources = readdirSync(source).filter(name => name.endsWith(".java"));
+  const pin = sources.map(name => readFileSync(join(source, name), "utf8")).join("");
+  const classes = await cached("java", pin + jars, folder => compileJava(source, join(jars, "*"), folder));
+  const paths = older ? [join(jars, "older/*"), join(jars, "*")] : [join(jars, "*"), join(jars, "older/*")];
+  const path = [classes, ...paths].join(delimiter);
+  return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", path, main, ...args] });
 }
 
 /** Go program in `go/`, built once. */

@@ -63,6 +63,15 @@ export function noVerdict(judge: string, outcome: "failed" | "skipped", reason: 
   return { judge, version: "", checks: [wholeCheck(outcome, reason)] };
 }
 
+/** Runs a judge. An error, such as that of a program of ours that does not compile, is a failure of the whole judge. */
+export async function runTrial(trial: Trial): Promise<Verdict> {
+  try {
+    return await trial.run();
+  } catch (error) {
+    return noVerdict(trial.name, "failed", error);
+  }
+}
+
 /** Summarizes the results of a judge. */
 export function rowOf({ judge, version, checks }: Verdict): Row {
   const count = (outcome: Check["outcome"]): number => checks.filter(check => check.outcome === outcome).length;
