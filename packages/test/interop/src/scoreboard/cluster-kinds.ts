@@ -1,7 +1,7 @@
 /** Kinds of clusters, each of which has three brokers and goes through the same trials. */
 import type { ClusterPlan } from "../cluster/mixed-cluster.ts";
 import type { NodePlan, Vendor } from "../cluster/mixed-node.ts";
-import type { Members } from "./cluster-tools.ts";
+import type { Members } from "../tools/cluster-tools.ts";
 
 /** Kind of a cluster. Its members name the nodes that tools must show. */
 export interface Kind extends Members {

@@ -6,7 +6,7 @@ import type { Acknowledged } from "../judges/judge.ts";
 import { until } from "../processes/until.ts";
 import { findJava, type Java, KAFKA_VERSION, Missing } from "../processes/runtimes.ts";
 import { type Check, noVerdict, oneLine, type Trial, wholeCheck } from "./scoreboard.ts";
-import { TOOLS } from "./tool-check.ts";
+import { TOOLS } from "../tools/tool-check.ts";
 
 /** Runs a step and notes its outcome. Rejects if it fails, since later steps build on it. */
 export type Step = <R>(name: string, body: () => Promise<R>) => Promise<R>;

@@ -9,7 +9,7 @@ import { Child } from "../processes/child.ts";
 import { KafkajsJudge } from "../judges/kafkajs-judge.ts";
 import { type Java, TOOLS_VERSION } from "../processes/runtimes.ts";
 import { type Check, oneLine, type Verdict } from "./scoreboard.ts";
-import type { Tool, ToolCheck } from "./tool-check.ts";
+import type { Tool, ToolCheck } from "../tools/tool-check.ts";
 
 const DEADLINE_MS = 45_000;
 const RECORDS = 30;

@@ -14,11 +14,11 @@ import { until } from "../processes/until.ts";
 import { SILENT } from "../samsa-client/stage.ts";
 import { equal } from "../walks/walk.ts";
 import { type Kind, MIXED_KINDS, SAMSA_ALONE } from "./cluster-kinds.ts";
-import { clusterTools } from "./cluster-tools.ts";
+import { clusterTools } from "../tools/cluster-tools.ts";
 import { createTopic, type Stage, trial, underLoad } from "./cluster-trials.ts";
 import { runCheck } from "./kafka-tools.ts";
 import type { Trial } from "./scoreboard.ts";
-import { TOOLS } from "./tool-check.ts";
+import { TOOLS } from "../tools/tool-check.ts";
 
 /** Records for each copier. */
 const EACH = 2000;

@@ -12,7 +12,7 @@ import { findSamsa, type Program, ROOT } from "../processes/runtimes.ts";
 import { until } from "../processes/until.ts";
 import { type Stage, trialOf, underLoad } from "./cluster-trials.ts";
 import type { Trial } from "./scoreboard.ts";
-import { TOOLS } from "./tool-check.ts";
+import { TOOLS } from "../tools/tool-check.ts";
 
 const PAGE = join(ROOT, "docs/operations/migration.md");
 const BLOCK_MS = 300_000;

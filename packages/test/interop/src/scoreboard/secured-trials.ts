@@ -20,7 +20,7 @@ import { prepareSecured } from "../samsa-client/security-checks.ts";
 import type { SecuredCase } from "../walks/secured-case.ts";
 import { runCheck } from "./kafka-tools.ts";
 import { type Check, noVerdict, type Trial, type Verdict } from "./scoreboard.ts";
-import { TOOLS, type ToolCheck } from "./tool-check.ts";
+import { TOOLS, type ToolCheck } from "../tools/tool-check.ts";
 import { runWalk } from "./walk.ts";
 
 /** Runs `body` with a secured broker that has the topic and the users of the cases. Any error is a failed check. */

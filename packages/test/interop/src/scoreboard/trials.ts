@@ -10,10 +10,10 @@ import { KIND_TRIALS } from "./kind-trials.ts";
 import { MIGRATION_TRIAL } from "./migration-trial.ts";
 import { CLIENT_KILLS_TRIALS } from "./client-kills-trial.ts";
 import { CLIENT_TRIAL } from "./client-trial.ts";
-import { ADMIN_TOOLS } from "./admin-tools.ts";
-import { RECORD_TOOLS } from "./record-tools.ts";
+import { ADMIN_TOOLS } from "../tools/admin-tools.ts";
+import { RECORD_TOOLS } from "../tools/record-tools.ts";
 import { SECURED_TRIALS } from "./secured-trials.ts";
-import type { Tool } from "./tool-check.ts";
+import type { Tool } from "../tools/tool-check.ts";
 import { VENDOR_TRIALS } from "./vendor-trials.ts";
 import {
   findGo,

@@ -7,7 +7,7 @@ import { segmentsHash } from "../cluster/segments.ts";
 import { until } from "../processes/until.ts";
 import { createTopic, type Stage, trial, underLoad } from "./cluster-trials.ts";
 import type { Trial } from "./scoreboard.ts";
-import { TOOLS } from "./tool-check.ts";
+import { TOOLS } from "../tools/tool-check.ts";
 
 const PARTITIONS = [0, 1, 2];
 /** Batches of topics, and the time that a controller has to write a snapshot after each. */
