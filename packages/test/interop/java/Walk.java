@@ -1,6 +1,8 @@
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
@@ -21,6 +23,7 @@ final class Walk {
     final String server;
     /** First words of the names of all checks so far. */
     final Set<String> tried = new LinkedHashSet<>();
+    private final List<String> seen = new ArrayList<>();
 
     Walk(String server) {
         this.server = server;
@@ -36,8 +39,14 @@ final class Walk {
         return all;
     }
 
+    /** Adds a line to what the check has seen, which the judge compares between brokers. */
+    void saw(Object line) {
+        seen.add(String.valueOf(line));
+    }
+
     boolean check(String name, Body body) {
         tried.add(name.split(" ")[0]);
+        seen.clear();
         ObjectNode line = JSON.createObjectNode().put("check", name);
         try {
             body.run();
@@ -46,6 +55,7 @@ final class Walk {
             Throwable cause = e instanceof ExecutionException && e.getCause() != null ? e.getCause() : e;
             line.put("ok", false).put("reason", cause.getClass().getSimpleName() + ": " + cause.getMessage());
         }
+        if (!seen.isEmpty()) seen.forEach(line.putArray("seen")::add);
         System.out.println(line);
         return line.get("ok").asBoolean();
     }

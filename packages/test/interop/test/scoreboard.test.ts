@@ -15,6 +15,7 @@ import {
   type Verdict,
 } from "../src/scoreboard/scoreboard.ts";
 import { compileJava, nodeProgram, present } from "../src/processes/runtimes.ts";
+import { compareScenes, type SeenCheck } from "../src/scoreboard/share-trial.ts";
 import { runWalk } from "../src/scoreboard/walk.ts";
 import { need } from "./scenarios.ts";
 
@@ -73,14 +74,40 @@ test("a reason is one bounded line", () => {
 });
 
 test("a walk that says nothing of its end has failed", async () => {
-  const script = (text: string): Promise<Verdict> => runWalk("walk", nodeProgram("-e", text), 20_000);
+  const script = (text: string): Promise<Verdict> => runWalk("walk", nodeProgram("-e", text), { deadlineMs: 20_000 });
   const version = 'console.log(JSON.stringify({ version: "7" }));';
   const check = 'console.log(JSON.stringify({ check: "a", ok: true }));';
   expect(await script(version + check)).toEqual({ judge: "walk", version: "7", checks: [passed("a")] });
   const broken = await script(`${check} throw new Error("oh")`);
   expect(broken.checks[1].reason).toMatch(/ended with 1: .*oh/);
-  const silent = await runWalk("walk", nodeProgram("-e", "setInterval(() => {}, 1000)"), 300);
+  const silent = await runWalk("walk", nodeProgram("-e", "setInterval(() => {}, 1000)"), { deadlineMs: 300 });
   expect(silent.checks[0].reason).toMatch(/stopped after 0.3 s/);
+});
+
+test("scenes pass where they have passed on both brokers, and told the same", () => {
+  const seen = (name: string, ...lines: string[]): SeenCheck => ({ ...passed(name), seen: lines });
+  const torn = { ...failed("torn", "it broke"), seen: ["a"] };
+  const common = ["same", "other", "shorter"].map(name => seen(name, "a", "b"));
+  const kafka = [...common, seen("torn"), seen("missing"), { ...torn, name: "theirs" }];
+  const ours = [seen("same", "a", "b"), seen("other", "a", "c"), seen("shorter", "a"), torn, seen("theirs")];
+  expect(compareScenes([...ours, seen("alone"), { ...torn, name: "whole" }], kafka)).toEqual([
+    passed("same"),
+    failed("other", "saw c; with Apache Kafka: b"),
+    failed("shorter", "saw nothing more; with Apache Kafka: b"),
+    failed("torn", "it broke, after a"),
+    failed("missing", "it was not played"),
+    failed("theirs", "on Apache Kafka: it broke, after a"),
+    failed("alone", "it was not played on Apache Kafka"),
+    failed("whole", "it broke"),
+  ]);
+});
+
+test("a walk passes on what its checks have seen", async () => {
+  const line = JSON.stringify({ check: "a", ok: true, seen: ["x", "y"] });
+  const told = new Map<string, readonly string[]>();
+  const onSeen = (check: string, lines: readonly string[]): unknown => told.set(check, lines);
+  await runWalk("walk", nodeProgram("-e", `console.log(${JSON.stringify(line)})`), { onSeen });
+  expect([...told]).toEqual([["a", ["x", "y"]]]);
 });
 
 test("announcing less, more or otherwise than is implemented or than Kafka has is found", () => {

@@ -26,6 +26,7 @@ import {
   type Program,
 } from "../processes/runtimes.ts";
 import { SCRIPT_TRIAL } from "./script-trial.ts";
+import { SHARE_TRIAL } from "./share-trial.ts";
 import { noVerdict, type Trial, type Verdict } from "./scoreboard.ts";
 import { runWalk } from "./walk.ts";
 
@@ -103,6 +104,7 @@ export const TRIALS: readonly Trial[] = [
   walk("Java Consumer, classic", java("ConsumerWalk"), "classic"),
   walk("Java Consumer, consumer", java("ConsumerWalk"), "consumer"),
   walk("Java Admin", java("AdminWalk")),
+  SHARE_TRIAL,
   walk("confluent-kafka", python("confluent_walk.py")),
   walk("kafka-python", python("kafka_python_walk.py")),
   walk("aiokafka", python("aiokafka_walk.py")),

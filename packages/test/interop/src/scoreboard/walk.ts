@@ -9,6 +9,16 @@ interface Line {
   readonly ok?: boolean;
   readonly reason?: string;
   readonly skipped?: string;
+  /** Lines that tell what the check has seen. */
+  readonly seen?: readonly string[];
+}
+
+/** Options of `runWalk`. */
+export interface WalkOptions {
+  /** Longest time of the walk; 180 s by default. */
+  readonly deadlineMs?: number;
+  /** Called with the lines that a check has seen. */
+  readonly onSeen?: (check: string, lines: readonly string[]) => void;
 }
 
 function checkOf(line: Line): Check[] {
@@ -26,16 +36,21 @@ function lastWords(stderr: string): string {
 
 /**
  * Runs a walk: a program of ours around a client, which runs checks in order and prints a JSON line for each:
- * `{"version"}` once, then `{"check", "ok", "reason"}` or `{"check", "skipped"}`, and exits with 0. Another exit code,
+ * `{"version"}` once, then `{"check", "ok", "reason", "seen"}` or `{"check", "skipped"}`, and exits with 0. Another exit code,
  * or no exit within `deadlineMs`, counts as one more failed check.
  */
-export async function runWalk(judge: string, program: Program, deadlineMs = 180_000): Promise<Verdict> {
+export async function runWalk(
+  judge: string,
+  program: Program,
+  { deadlineMs = 180_000, onSeen }: WalkOptions = {},
+): Promise<Verdict> {
   let version = "";
   const checks: Check[] = [];
   const onLine = (text: string): void => {
     if (!text.startsWith("{")) return;
     const line = JSON.parse(text) as Line;
     version = line.version ?? version;
+    if (line.check !== undefined && line.seen !== undefined) onSeen?.(line.check, line.seen);
     checks.push(...checkOf(line));
   };
   const child = new Child(program.command, program.args, { onLine, input: "" });
