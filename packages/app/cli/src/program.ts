@@ -232,6 +232,10 @@ export function program(): Command {
     .option("--http-host <host>", "address of that port", "127.0.0.1")
     .option("--brokers <count>", "start a cluster of so many brokers on this machine, each a process of its own")
     .option("--controllers <count>", "brokers among them that are controllers, too: 1 or 3; default: 3 of 3 or more")
+    .option(
+      "--insecure",
+      "let other machines in without authentication, on listeners with PLAINTEXT, or SSL without certificates of clients",
+    )
     .option("--json", "print the broker's addresses as JSON")
     .action((file, options) => import("./commands/start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);

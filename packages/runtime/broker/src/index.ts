@@ -2,7 +2,7 @@ export { servedApis } from "./apis.ts";
 export type { BrokerRole } from "./broker-role.ts";
 export { isListenerSetting } from "./config/config-checks.ts";
 export { brokerConfigs } from "./config/configs.ts";
-export { parseEndpoint } from "./config/listeners.ts";
+export { listenerSetting, parseEndpoint, protocolOf } from "./config/listeners.ts";
 export { unavailableBrokerConfigs, whyUnavailable } from "./config/unavailable-configs.ts";
 export { firstCredentials } from "./first-credentials.ts";
 export type { FirstQuorum } from "./first-quorum.ts";

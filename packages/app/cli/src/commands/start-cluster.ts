@@ -10,6 +10,7 @@ import { mergeMetrics } from "../cluster/merged-metrics.ts";
 import { Supervisor } from "../cluster/supervisor.ts";
 import { type HttpContent, type HttpPlace, serveHttp } from "../metrics/http.ts";
 import { rootOf } from "../settings/settings-file.ts";
+import { refuseOpenListeners } from "../security/exposure.ts";
 import { reportFailure } from "../terminal/failure.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { onSignals } from "../terminal/signals.ts";
@@ -21,6 +22,7 @@ interface ClusterOptions {
   readonly logLevel: string;
   readonly httpHost: string;
   readonly json?: boolean;
+  readonly insecure?: boolean;
   readonly file: string | undefined;
   readonly size: Pick<ClusterShape, "brokers" | "controllers">;
   /** Place of `/metrics` and `/health`; undefined: none. */
@@ -41,6 +43,7 @@ function commandOf({ settings }: NodePlan, options: ClusterOptions): [string, ..
     "start",
     ...(options.file === undefined ? [] : [options.file]),
     ...["--json", "--log-level", options.logLevel],
+    ...(options.insecure === true ? ["--insecure"] : []),
     ...["--http-host", "127.0.0.1", "--http-port", options.httpPlace === undefined ? "off" : "0"],
     ...overrides.flatMap(override => ["--override", override]),
   ];
@@ -170,6 +173,9 @@ export async function startCluster(settings: ReadonlyMap<string, string>, option
   const plan = planCluster(settings, shape);
   for (const setting of CHOSEN.filter(name => settings.has(name))) {
     logger.warn("--brokers chooses this setting for each node, so its value has no effect", { setting });
+  }
+  if (options.insecure !== true) {
+    for (const node of plan.nodes) await refuseOpenListeners(new Map([...settings, ...node.settings]));
   }
   const clusterId = formatCluster(env, root, { plan, settings });
   const supervisor = supervise(plan, root, { options, logger });

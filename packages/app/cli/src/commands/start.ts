@@ -11,6 +11,7 @@ import { Failure, reportFailure } from "../terminal/failure.ts";
 import { checkNoCluster } from "../cluster/cluster-folder.ts";
 import { clusterSize, ofOneNode } from "../cluster/cluster-plan.ts";
 import { type HttpPlace, nodeContent, serveHttp } from "../metrics/http.ts";
+import { refuseOpenListeners } from "../security/exposure.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { onSignals } from "../terminal/signals.ts";
 import { placed, readSettings, rootOf, idleSettings } from "../settings/settings-file.ts";
@@ -23,6 +24,8 @@ export interface StartOptions {
   readonly httpPort?: string;
   readonly httpHost: string;
   readonly json?: boolean;
+  /** Lets everyone in on listeners that other machines reach. */
+  readonly insecure?: boolean;
   /** Number of brokers of a cluster on this machine. */
   readonly brokers?: string;
   /** Number of them that are controllers, too. */
@@ -133,6 +136,7 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   if (options.controllers !== undefined) throw new Failure("--controllers is for --brokers: give both");
   const release = stayAlive();
   try {
+    if (options.insecure !== true) await refuseOpenListeners(settings);
     await startNode(ofOneNode(settings), options, httpPlace);
   } catch (error) {
     release();
