@@ -211,6 +211,25 @@ function storageCommands(program: Command): void {
     .action(() => import("./commands/storage.ts").then(({ printUuid }) => printUuid()));
 }
 
+function securityCommands(program: Command): void {
+  const security = program.command("security").description("make clusters with TLS, authentication and an authorizer");
+  security
+    .command("init [folder]")
+    .description(
+      "make a secured cluster, in a folder that only its owner may read: an authority, and certificates, settings and formatted data of each node, an administrator, and settings of clients; default: secure",
+    )
+    .option("--nodes <count>", "number of nodes; the first three are controllers, too", "3")
+    .option(
+      "--hosts <names>",
+      "machine of all nodes, or one for each, separated by commas; default: this machine, as localhost",
+    )
+    .option("--port <port>", "port of brokers; nodes on one machine count it up", "9092")
+    .option("--controller-port <port>", "port of controllers", "19092")
+    .option("--days <count>", "time for which the certificates of nodes are valid", "825")
+    .option("--json", "print JSON")
+    .action((folder = "secure", options) => import("./commands/security.ts").then(({ init }) => init(folder, options)));
+}
+
 /** Builds the command line parser with all commands. */
 export function program(): Command {
   const samsa = new Command("samsa")
@@ -252,6 +271,7 @@ export function program(): Command {
   logCommands(samsa);
   metadataCommand(samsa);
   storageCommands(samsa);
+  securityCommands(samsa);
   samsa
     .command("completion <shell>")
     .description("print the script with which bash, zsh or fish completes these commands")

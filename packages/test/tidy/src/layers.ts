@@ -190,7 +190,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/broker",
     ],
     node: true,
-    libraries: ["@bufbuild/protobuf", "commander", "pino", "prom-client"],
+    libraries: ["@bufbuild/protobuf", "commander", "node-forge", "pino", "prom-client"],
   },
   { folder: "test/certificates", name: "@samsa/certificates", imports: [], node: true },
   {

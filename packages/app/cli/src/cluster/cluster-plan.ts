@@ -201,7 +201,7 @@ function directoriesOf(settings: ReadonlyMap<string, string>, id: BrokerId): [st
 }
 
 /** Replication factors and least numbers of replicas in sync that the user leaves to the plan. */
-function replicationOf(settings: ReadonlyMap<string, string>, brokers: number): [string, string][] {
+export function replicationOf(settings: ReadonlyMap<string, string>, brokers: number): [string, string][] {
   const values: [string, string][] = [
     ...FACTORS.map((name): [string, string] => [name, String(Math.min(MOST_REPLICAS, brokers))]),
     ...LEAST_IN_SYNC.map((name): [string, string] => [

@@ -31,14 +31,19 @@ export function isWildcard(host: string): boolean {
   return ["", "0.0.0.0", "::"].includes(host);
 }
 
+const isLoopbackAddress = (address: string): boolean => LOOPBACK.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+
+/** True for localhost, and for an address of loopback. */
+export function isLoopbackName(host: string): boolean {
+  return host.toLowerCase() === "localhost" || (isIP(host) !== 0 && isLoopbackAddress(host));
+}
+
 /** True if only this machine reaches a host. A name is looked up; one that is not found counts as another machine. */
 export async function isLoopback(host: string): Promise<boolean> {
-  if (isWildcard(host)) return false;
-  if (host.toLowerCase() === "localhost") return true;
-  const isLocal = (address: string): boolean => LOOPBACK.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
-  if (isIP(host) !== 0) return isLocal(host);
+  if (isLoopbackName(host)) return true;
+  if (isWildcard(host) || isIP(host) !== 0) return false;
   const found = await lookup(host, { all: true }).catch(() => []);
-  return found.length > 0 && found.every(({ address }) => isLocal(address));
+  return found.length > 0 && found.every(({ address }) => isLoopbackAddress(address));
 }
 
 /** Listeners of brokers and controllers that settings name. Throws `ConfigError`. */
