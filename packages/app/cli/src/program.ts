@@ -230,6 +230,18 @@ function securityCommands(program: Command): void {
     .action((folder = "secure", options) => import("./commands/security.ts").then(({ init }) => init(folder, options)));
 }
 
+function doctorCommand(program: Command): void {
+  asking(program.command("doctor [server.properties]"))
+    .summary("say what a node or a cluster leaves open")
+    .description(
+      "say what the settings of a node leave open, with its files and certificates; without a file, or with options that name a cluster, what its brokers and topics leave open. The exit code is 1 if something is open.",
+    )
+    .action(async (file, options) => {
+      const { doctor } = await import("./commands/doctor.ts");
+      process.exitCode = await doctor(file, options);
+    });
+}
+
 /** Builds the command line parser with all commands. */
 export function program(): Command {
   const samsa = new Command("samsa")
@@ -272,6 +284,7 @@ export function program(): Command {
   metadataCommand(samsa);
   storageCommands(samsa);
   securityCommands(samsa);
+  doctorCommand(samsa);
   samsa
     .command("completion <shell>")
     .description("print the script with which bash, zsh or fish completes these commands")

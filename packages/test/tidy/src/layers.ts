@@ -180,6 +180,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/records",
       "@samsa/log",
       "@samsa/metadata",
+      "@samsa/sasl",
       "@samsa/security",
       "@samsa/quorum",
       "@samsa/storage",

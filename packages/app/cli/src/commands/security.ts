@@ -61,7 +61,7 @@ export async function init(name: string, options: InitOptions): Promise<void> {
     console.log(JSON.stringify({ folder, client: `${folder}/client.properties`, nodes: shown, starts, next }));
     return;
   }
-  const isElsewhere = nodes.some(({ hosts: [host] }) => !isLoopbackName(host));
+  const isElsewhere = nodes.some(({ hosts: [host] }) => !isLoopbackName(host) && host !== hostname());
   const lines = [
     `${typed(folder)} has a cluster of ${nodes.length} node${nodes.length === 1 ? "" : "s"}, with TLS, passwords and an authorizer.`,
     `Keep ${typed(`${folder}/ca.key`)} in a safe place: who has it can make certificates that the cluster trusts.`,

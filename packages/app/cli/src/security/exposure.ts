@@ -46,8 +46,14 @@ export async function isLoopback(host: string): Promise<boolean> {
   return found.length > 0 && found.every(({ address }) => isLoopbackAddress(address));
 }
 
-/** Listeners of brokers and controllers that settings name. Throws `ConfigError`. */
-export function exposuresOf(settings: ReadonlyMap<string, string>): Promise<Exposure[]> {
+/**
+ * Listeners of brokers and controllers that settings name; `isLocal` says if only this machine reaches a host. Throws
+ * `ConfigError`.
+ */
+export function exposuresOf(
+  settings: ReadonlyMap<string, string>,
+  isLocal: (host: string) => Promise<boolean> = isLoopback,
+): Promise<Exposure[]> {
   const config = parseConfig(brokerConfigs, name => settings.get(name));
   const protocols = config["listener.security.protocol.map"].split(",");
   return Promise.all(
@@ -59,7 +65,7 @@ export function exposuresOf(settings: ReadonlyMap<string, string>): Promise<Expo
         ...endpoint,
         protocol,
         clientAuth,
-        isLoopback: await isLoopback(endpoint.host),
+        isLoopback: await isLocal(endpoint.host),
         isAuthenticated: protocol?.startsWith("SASL_") === true || (protocol === "SSL" && clientAuth === "required"),
         isEncrypted: protocol?.endsWith("SSL") === true,
       };
@@ -91,8 +97,9 @@ export async function refuseOpenListeners(settings: ReadonlyMap<string, string>)
   const advice = open.some(({ host }) => host === "")
     ? "write localhost before the port"
     : "write localhost as the host";
+  const certificates = open.some(({ protocol }) => protocol === "SSL") ? "set ssl.client.auth=required, " : "";
   throw new Failure(
-    `${subject} ${open.map(said).join(" and ")} ${verb} everyone in who reaches this machine: ${advice} to serve this ` +
+    `${subject} ${open.map(said).join(" and ")} ${verb} everyone in who reaches this machine: ${certificates}${advice} to serve this ` +
       "machine only, make a secured cluster with samsa security init, or let everyone in with --insecure",
   );
 }
