@@ -1,10 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createServer, type Server } from "node:tls";
+import { ignored } from "@samsa/base";
+import { type Admin, type DescribedNode, Outcomes } from "@samsa/client-runtime";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Identity, issue, makeAuthority } from "../src/security/certificates.ts";
 import { certificateFindings } from "../src/security/doctor/certificate-findings.ts";
+import { asked, clusterFindings, shownFindings } from "../src/security/doctor/cluster-findings.ts";
 import { fileFindings } from "../src/security/doctor/file-findings.ts";
 import { type Finding, ordered } from "../src/security/doctor/finding.ts";
 import { passwordFindings } from "../src/security/doctor/password-findings.ts";
@@ -175,6 +180,78 @@ describe("certificates", () => {
     expect(await found("", { "ssl.keystore.location": join(directory, "none") })).toEqual([
       expect.stringMatching(/^high cannot be read: ENOENT/),
     ]);
+  });
+});
+
+describe("a running cluster", () => {
+  const closing: Server[] = [];
+  afterEach(() => {
+    for (const server of closing.splice(0)) server.close();
+  });
+
+  /** A node that shows a certificate, and that wants one if it is told to. */
+  async function node(days: number, requestCert: boolean): Promise<DescribedNode> {
+    const authority = await makeAuthority("Authority");
+    const { certificate: cert, key } = await issue(authority, { name: "n", hosts: ["localhost"] }, days);
+    const server = createServer({ cert, key, ca: authority.certificate, requestCert, rejectUnauthorized: requestCert });
+    closing.push(server);
+    server.on("tlsClientError", ignored("the client has learned what it wanted"));
+    await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    return { id: 1, host: "127.0.0.1", port, rack: undefined, isFenced: false };
+  }
+
+  test("shows its certificates", async () => {
+    const shownBy = async (days: number) =>
+      (await shownFindings(await node(days, false), Date.now())).map(({ fault }) => fault);
+    const name = "the certificate CN=n is not for the host 127.0.0.1, so clients refuse it";
+    expect(await shownBy(100)).toEqual([name]);
+    expect(await shownBy(10)).toEqual([expect.stringContaining("expires on"), name]);
+  });
+
+  test("is asked if a listener with SSL admits clients without certificates", async () => {
+    for (const isRequired of [true, false]) {
+      const place = await node(100, isRequired);
+      const common = { name: "SSL", protocol: "SSL", clientAuth: "none", isLoopback: false, isEncrypted: true };
+      const found = await asked({ ...common, host: "0.0.0.0", port: place.port, isAuthenticated: false }, place);
+      expect(found.isAuthenticated).toBe(isRequired);
+    }
+  });
+
+  test("has settings and topics, which are described with the brokers that they are about", async () => {
+    const topic = (isInternal: boolean, replicas: readonly number[]) => ({ isInternal, partitions: [{ replicas }] });
+    const topics = new Map([
+      ["__consumer_offsets", topic(true, [1])],
+      ["__transaction_state", topic(true, [1, 2, 3])],
+      ["orders", topic(false, [1, 2, 3])],
+      ["alone", topic(false, [1])],
+    ]);
+    const settings: Record<string, string> = { "authorizer.class.name": AUTHORIZER, "super.users": "User:a" };
+    const admin = {
+      cluster: { describe: async () => ({ nodes: [1, 2].map(id => ({ id, host: "h", port: 1 })) }) },
+      topics: {
+        list: async () => [...topics.keys()].map(name => ({ name })),
+        describe: async () => new Outcomes(topics),
+      },
+      configs: {
+        describe: async (resources: readonly string[]) => {
+          const given = {
+            ...settings,
+            listeners: resources[0] === "broker:1" ? "PLAINTEXT://:1" : "PLAINTEXT://127.0.0.1:1",
+          };
+          const topic = { "min.insync.replicas": "1" };
+          const entries = (of: object) => new Map(Object.entries(of).map(([name, value]) => [name, { value }]));
+          return new Outcomes(
+            new Map(resources.map(name => [name, entries(name.startsWith("broker:") ? given : topic)])),
+          );
+        },
+      },
+    } as unknown as Admin;
+    const found = async () => (await clusterFindings(admin, { isTls: false, now: 0 })).map(({ subject }) => subject);
+    const ofTopics = ["topic __consumer_offsets", "topic __transaction_state", "topic orders"];
+    expect(await found()).toEqual(["broker 1: listener PLAINTEXT://:1 (all interfaces)", ...ofTopics]);
+    settings["allow.everyone.if.no.acl.found"] = "true";
+    expect(await found()).toContain("brokers 1, 2: allow.everyone.if.no.acl.found");
   });
 });
 

@@ -110,7 +110,9 @@ describe("samsa security init", () => {
   test("leaves nothing behind when it is refused", () => {
     writeFileSync(join(directory, "file"), "");
     for (const args of [["a", "--nodes", "0"], ["a", "--hosts", "x y"], ["a", "--days", "many"], ["a,b"], ["file/a"]]) {
-      expect([args, init(...args).status]).toEqual([args, 1]);
+      const { status, stderr } = init(...args);
+      expect([args, status]).toEqual([args, 1]);
+      expect(stderr).toMatch(/^samsa: [^\n]+\n$/);
     }
     expect(readdirSync(directory)).toEqual(["file"]);
   });

@@ -82,6 +82,20 @@ async function format(
   }
 }
 
+/** Makes a folder by `fill`, which gets the path of an empty one that only its owner may read: all of it, or nothing. */
+async function makeWhole(folder: string, fill: (staging: string) => Promise<void>): Promise<void> {
+  checkEmpty(folder);
+  mkdirSync(dirname(folder), { recursive: true });
+  const staging = mkdtempSync(join(dirname(folder), `.${basename(folder)}-`));
+  try {
+    await fill(staging);
+    renameSync(staging, folder);
+  } catch (error) {
+    rmSync(staging, { recursive: true, force: true });
+    throw error;
+  }
+}
+
 /**
  * Makes the folder of a secured cluster: an authority, and settings, certificate and formatted data of each node. Only the
  * owner may read it. `folder` is absolute. Throws `Failure`.
@@ -92,19 +106,16 @@ export async function makeSecureFolder(
   { days, ...shape }: SecureShape & { readonly days: number },
 ): Promise<readonly SecureNode[]> {
   const nodes = planNodes(shape);
-  checkEmpty(folder);
-  mkdirSync(dirname(folder), { recursive: true });
-  // Made beside it and renamed, so that there is the whole folder or none.
-  const staging = mkdtempSync(join(dirname(folder), `.${basename(folder)}-`));
+  const secret = (): string => randomBytes(PASSWORD_BYTES).toString("base64url");
+  const passwords = { admin: secret(), broker: secret() };
   try {
-    const secret = (): string => randomBytes(PASSWORD_BYTES).toString("base64url");
-    const passwords = { admin: secret(), broker: secret() };
-    const authority = await makeAuthority("Samsa authority");
-    await writeFiles(staging, folder, { authority, nodes, passwords, days });
-    await format(env, staging, { nodes, passwords, folder });
-    renameSync(staging, folder);
+    await makeWhole(folder, async staging => {
+      const authority = await makeAuthority("Samsa authority");
+      await writeFiles(staging, folder, { authority, nodes, passwords, days });
+      await format(env, staging, { nodes, passwords, folder });
+    });
   } catch (error) {
-    rmSync(staging, { recursive: true, force: true });
+    if (error instanceof Error && "syscall" in error) throw new Failure(`${folder} cannot be made: ${error.message}`);
     throw error;
   }
   return nodes;

@@ -33,7 +33,8 @@ function shownCertificate(
   });
 }
 
-async function shownFindings(node: DescribedNode, now: number): Promise<Finding[]> {
+/** Finds what is wrong with the certificate that a broker shows, at the time `now`, in ms since 1970. */
+export async function shownFindings(node: DescribedNode, now: number): Promise<Finding[]> {
   const certificate = await shownCertificate(node);
   if (certificate === undefined) return [];
   const subject = `${node.host}:${node.port}`;
@@ -44,7 +45,7 @@ async function shownFindings(node: DescribedNode, now: number): Promise<Finding[
  * Listener as the broker has it. Brokers do not tell the settings of single listeners, so one with SSL is asked: with TLS
  * 1.2, a client without a certificate finishes no handshake where one is required.
  */
-async function asked(exposure: Exposure, node: DescribedNode): Promise<Exposure> {
+export async function asked(exposure: Exposure, node: DescribedNode): Promise<Exposure> {
   const { protocol, isAuthenticated, isLoopback, host, port } = exposure;
   if (protocol !== "SSL" || isAuthenticated || isLoopback) return exposure;
   const place = { host: isWildcard(host) ? node.host : host, port };
@@ -80,7 +81,7 @@ async function topicFindings(admin: Admin, hasPeers: boolean): Promise<Finding[]
       return [{ severity: "medium", subject, fault, remedy }];
     }
     const least = configs.value(`topic:${name}`).get("min.insync.replicas")?.value;
-    if (replicas < ENOUGH_REPLICAS || least !== "1" || name === "__consumer_offsets") return [];
+    if (replicas < ENOUGH_REPLICAS || least !== "1") return [];
     const fault = `has ${replicas} replicas and a min.insync.replicas of 1: a record that one broker has counts as acknowledged`;
     return [{ severity: "medium", subject, fault, remedy: `samsa topic alter ${name} --config min.insync.replicas=2` }];
   });
