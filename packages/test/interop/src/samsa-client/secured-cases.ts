@@ -70,3 +70,15 @@ export function javaProperties({ tls, ca, keystore, mechanism, username, passwor
     "",
   ].join("\n");
 }
+
+/** Java's settings of a client with TLS that takes its token from a file. */
+export function javaTokenProperties({ ca }: SecuredCase, file: string): string {
+  const bearer = "org.apache.kafka.common.security.oauthbearer";
+  return [
+    ...["security.protocol=SASL_SSL", "ssl.truststore.type=PEM", `ssl.truststore.location=${ca}`],
+    ...["sasl.mechanism=OAUTHBEARER", `sasl.jaas.config=${bearer}.OAuthBearerLoginModule required;`],
+    `sasl.login.callback.handler.class=${bearer}.OAuthBearerLoginCallbackHandler`,
+    `sasl.oauthbearer.token.endpoint.url=file://${file}`,
+    "",
+  ].join("\n");
+}

@@ -122,6 +122,16 @@ export async function prepareSecured(secured: SecuredBroker): Promise<void> {
   await until("two credentials", async () => Array.isArray(await known()), WAIT_MS);
 }
 
+/** Makes a delegation token of the user of SCRAM; returns the name and the password by which a client logs in with it. */
+export async function tokenOfUser(secured: SecuredBroker): Promise<{ username: string; password: string }> {
+  const security = { ssl: tls(secured), sasl: { ...BOB, mechanism: "SCRAM-SHA-256" } } as const;
+  await using bob = clientOf(secured, "SASL_TLS", security);
+  const { access } = bob.admin();
+  const { tokenId, hmac } = await access.createToken({ maxLifetimeMs: 600_000 });
+  await until("the token", async () => (await access.describeTokens("all")).length > 0, WAIT_MS);
+  return { username: tokenId, password: toBase64(hmac) };
+}
+
 async function delegationToken(secured: SecuredBroker): Promise<void> {
   const ssl = tls(secured);
   await using bob = clientOf(secured, "SASL_TLS", { ssl, sasl: { ...BOB, mechanism: "SCRAM-SHA-256" } });

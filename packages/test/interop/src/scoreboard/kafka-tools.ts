@@ -94,7 +94,7 @@ async function runOnce(java: Java, tool: Tool, check: ToolCheck, places: Places)
   const common = check.main === undefined ? tool.common : [];
   const args = [...common, ...check.args.filter(arg => arg !== "")].map(arg => placed(arg, places));
   const program = java(check.main ?? tool.main, ...args);
-  const child = new Child(program.command, program.args, { input: check.input ?? "" });
+  const child = new Child(program.command, [...(check.jvm ?? []), ...program.args], { input: check.input ?? "" });
   let ended = false;
   const exited = child.exited.finally(() => {
     ended = true;

@@ -15,8 +15,8 @@ import {
   TOOLS_VERSION,
 } from "../processes/runtimes.ts";
 import { SecuredBroker } from "../samsa-client/secured-broker.ts";
-import { javaProperties, securedCases } from "../samsa-client/secured-cases.ts";
-import { prepareSecured } from "../samsa-client/security-checks.ts";
+import { javaProperties, javaTokenProperties, securedCases } from "../samsa-client/secured-cases.ts";
+import { prepareSecured, tokenOfUser } from "../samsa-client/security-checks.ts";
 import type { SecuredCase } from "../walks/secured-case.ts";
 import { runCheck } from "./kafka-tools.ts";
 import { type Check, noVerdict, type Trial, type Verdict } from "./scoreboard.ts";
@@ -67,7 +67,7 @@ async function javaWalk(): Promise<Program | Missing> {
 }
 
 /** Runs of Kafka's tools with `--command-config`. The first makes a user, as whom others log in. */
-function toolChecks(secured: SecuredBroker): readonly ToolCheck[] {
+async function toolChecks(secured: SecuredBroker): Promise<readonly ToolCheck[]> {
   const cases = securedCases(secured);
   const way = (name: string): SecuredCase => {
     const found = cases.find(one => one.name === name);
@@ -75,7 +75,8 @@ function toolChecks(secured: SecuredBroker): readonly ToolCheck[] {
     return found;
   };
   const alice = way("PLAIN over TLS");
-  const tom = { ...way("SCRAM-SHA-512 over TLS"), username: "tom", password: "tom-secret" };
+  const bob = way("SCRAM-SHA-512 over TLS");
+  const tom = { ...bob, username: "tom", password: "tom-secret" };
   const run = (main: string, as: SecuredCase, args: string, ...shows: readonly RegExp[]): ToolCheck => {
     const all = ["--bootstrap-server", as.server, "--command-config", "{file}", ...args.split(" ")];
     return { name: "", main, args: all, shows, file: javaProperties(as) };
@@ -113,6 +114,57 @@ function toolChecks(secured: SecuredBroker): readonly ToolCheck[] {
       name: "kafka-configs removes the user",
     },
     { ...run(topics, tom, "--list", refusal), name: "kafka-topics as a user that is gone", fails: true },
+    ...(await tokenChecks(secured, bob, run)),
+  ];
+}
+
+type Run = (main: string, as: SecuredCase, args: string, ...shows: readonly RegExp[]) => ToolCheck;
+
+/** Runs of Kafka's tools with tokens: those of the brokers, and those of an issuer. */
+async function tokenChecks(secured: SecuredBroker, bob: SecuredCase, run: Run): Promise<readonly ToolCheck[]> {
+  const [tool, topics] = [`${TOOLS}.DelegationTokenCommand`, `${TOOLS}.TopicCommand`];
+  const token = { ...bob, ...(await tokenOfUser(secured)) };
+  const byToken = (text: string): string => text.replace(" required ", ' required tokenauth="true" ');
+  const asToken = (check: ToolCheck): ToolCheck => ({ ...check, file: byToken(check.file ?? "") });
+  const signed = (lifetimeSeconds: number): Pick<ToolCheck, "file" | "jvm"> => {
+    const file = join(secured.folder, `token-${lifetimeSeconds}`);
+    writeFileSync(file, secured.issuer.token("dave", lifetimeSeconds));
+    return { file: javaTokenProperties(bob, file), jvm: [`-D${ALLOWED}=file://${file}`] };
+  };
+  const atSigned = { ...bob, server: secured.server("SIGNED") };
+  const list = (as: SecuredCase): ToolCheck => run(topics, as, "--list", /^of-tom$/m);
+  return [
+    {
+      ...run(
+        tool,
+        bob,
+        "--create --max-life-time-period 60000 --renewer-principal User:tom",
+        /Created delegation token/,
+      ),
+      name: "kafka-delegation-tokens makes a token",
+    },
+    {
+      ...run(tool, bob, "--describe --owner-principal User:bob", /Total number of tokens : 2/, /User:tom/),
+      name: "kafka-delegation-tokens describes tokens",
+    },
+    { ...asToken(list(token)), name: "kafka-topics with a delegation token" },
+    {
+      ...asToken(run(tool, token, "--create --max-life-time-period -1", /not allowed/i)),
+      ...{ name: "kafka-delegation-tokens with a delegation token", fails: true },
+    },
+    {
+      ...run(tool, bob, `--expire --expiry-time-period -1 --hmac ${token.password}`, /Completed expire operation/),
+      name: "kafka-delegation-tokens ends a token",
+    },
+    {
+      ...asToken(run(topics, token, "--list", /Authentication failed/)),
+      ...{ name: "kafka-topics with a token that is gone", fails: true },
+    },
+    { ...list(atSigned), ...signed(600), name: "kafka-topics with a token of an issuer" },
+    {
+      ...run(topics, atSigned, "--list", /invalid_token|expired|validate/i),
+      ...{ ...signed(-600), name: "kafka-topics with a token that has expired", fails: true },
+    },
   ];
 }
 
@@ -123,7 +175,7 @@ async function toolsOn(java: Java, secured: SecuredBroker): Promise<Check[]> {
     const places = { server, directory, node: "1", file: join(home, "client.properties") };
     const tool = { name: NAME, main: `${TOOLS}.TopicCommand`, common: [], checks: [] };
     const checks: Check[] = [];
-    for (const check of toolChecks(secured)) checks.push(await runCheck(java, tool, check, places));
+    for (const check of await toolChecks(secured)) checks.push(await runCheck(java, tool, check, places));
     return checks;
   } finally {
     rmSync(home, { recursive: true, force: true });
@@ -131,6 +183,8 @@ async function toolsOn(java: Java, secured: SecuredBroker): Promise<Check[]> {
 }
 
 const NAME = "Kafka's tools, secured";
+/** Property of the JVM that lets a client read tokens from an address. */
+const ALLOWED = "org.apache.kafka.sasl.oauthbearer.allowed.urls";
 
 /** All judges of security, in running order. */
 export const SECURED_TRIALS: readonly Trial[] = [

@@ -21,6 +21,8 @@ export interface ToolCheck {
   readonly tries?: number;
   readonly file?: string;
   readonly input?: string;
+  /** Options of the virtual machine. */
+  readonly jvm?: readonly string[];
   /** Main class, if not that of the tool. */
   readonly main?: string;
 }
