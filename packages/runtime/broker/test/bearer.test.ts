@@ -300,6 +300,7 @@ describe("nodes of a cluster", () => {
         "listener.security.protocol.map": "EXT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
         "sasl.mechanism.controller.protocol": "OAUTHBEARER",
         "controller.quorum.voters": `1@127.0.0.1:${port}`,
+        "delegation.token.secret.key": "a secret of the cluster",
         ...prefixed({ "token.endpoint.url": `${issuer.url}/token` }),
       }),
     );
@@ -320,6 +321,18 @@ describe("nodes of a cluster", () => {
     second = await node("2", "broker", "EXT://127.0.0.1:0");
     expect(second.node.clusterId).toBe(first.node.clusterId);
     expect(await described(second, issuer.issuer.token("root", Date.now()))).toBe(0);
+    // The broker sends the request on to the controller, as a node that is known there.
+    const wire = await connectTo(portOf(second));
+    await login(wire, issuer.issuer.token("alice", Date.now()));
+    const wish = { ownerPrincipalType: null, ownerPrincipalName: null, renewers: [], maxLifetimeMs: -1 };
+    const made = await wire.ask("CreateDelegationToken", 3, wish);
+    expect(made).toMatchObject({ errorCode: 0, principalName: "alice", tokenRequesterPrincipalName: "alice" });
+    const known = async (): Promise<string[]> => {
+      const { tokens } = await wire.ask("DescribeDelegationToken", 3, { owners: null });
+      return tokens.map(({ tokenId }) => tokenId);
+    };
+    await expect.poll(known).toEqual([made.tokenId]);
+    wire.close();
   });
 });
 

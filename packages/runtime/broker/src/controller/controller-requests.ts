@@ -78,8 +78,9 @@ export class ControllerRequests {
         refuse(Errors.INVALID_REQUEST);
       };
       const { clientId } = head;
-      // The broker has asked more of the client than that its own connection allows.
-      const inner = { ...context, version, user, byToken, allowsTokens: !byToken, clientId, peer, close };
+      const allowsTokens = context.allowsTokens && !byToken;
+      // Whoever may pretend to be a broker could name any user: such a listener makes no tokens, as in Kafka.
+      const inner = { ...context, version, user, byToken, allowsTokens, clientId, peer, close };
       call = { row, request: row.request.decode(opened.body, version), context: inner };
     } catch (error) {
       if (!(error instanceof MalformedError || error instanceof UnsupportedVersionError)) throw error;
