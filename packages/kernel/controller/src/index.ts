@@ -21,6 +21,6 @@ export type { PeriodicDecision } from "./periodic.ts";
 export { listPartitionReassignments } from "./reassignments.ts";
 export { placeReplicas } from "./placement.ts";
 export { selectedAcls } from "./security/acls.ts";
-export { isOver } from "./security/delegation-tokens.ts";
+export { isOver, isTokenOf, tokenOwner } from "./security/delegation-tokens.ts";
 export { topicNameFault } from "./topic-names.ts";
 export { isOnline } from "./placement.ts";

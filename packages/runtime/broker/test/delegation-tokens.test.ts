@@ -192,7 +192,8 @@ describe("a delegation token", () => {
     expect((await seen(await as("alice"))).ids).toEqual([token.tokenId]);
     expect((await seen(bob)).ids, "whoever has asked for it does not own it").toEqual([]);
     const renewers = [{ principalType: "Group", principalName: "x" }];
-    expect((await created(bob, { renewers })).error).toBe("INVALID_PRINCIPAL_TYPE");
+    const refused = { error: "INVALID_PRINCIPAL_TYPE", principalName: "bob", issueTimestampMs: -1 };
+    expect(await created(bob, { renewers })).toMatchObject(refused);
   });
 
   test("outlives a restart, with its secret only", async () => {
@@ -212,6 +213,9 @@ test("without a secret there are no tokens", async () => {
   const without = await TestBroker.start({ ...SETTINGS, "delegation.token.secret.key": "" });
   const alice = await as("alice", without);
   expect(await created(alice)).toMatchObject({ error: "DELEGATION_TOKEN_AUTH_DISABLED", issueTimestampMs: 0 });
+  // A broker looks at renewers first; the controller knows whether there are tokens.
+  const renewers = [{ principalType: "Group", principalName: "x" }];
+  expect((await created(alice, { renewers })).error).toBe("INVALID_PRINCIPAL_TYPE");
   expect((await seen(alice)).error).toBe("DELEGATION_TOKEN_AUTH_DISABLED");
   for (const connection of open.splice(0)) connection.close();
   await without.stop();

@@ -13,7 +13,6 @@ import {
   type RenewDelegationTokenRequest,
   type RenewDelegationTokenResponse,
 } from "@samsa/protocol";
-import type { TokenSecret } from "@samsa/sasl";
 import type { Decision, DecisionContext, TokenSettings } from "../decision/decision.ts";
 
 /** A request with the name of the user who sends it. */
@@ -46,17 +45,29 @@ export function isOver({ maxTimestamp, expirationTimestamp }: DelegationTokenRec
   return maxTimestamp < now || expirationTimestamp < now;
 }
 
+/** Owner of the token that a request asks for: `requester` itself unless it names another one. */
+export function tokenOwner(
+  request: Pick<CreateDelegationTokenRequest, "ownerPrincipalType" | "ownerPrincipalName">,
+  requester: string,
+): { readonly type: string; readonly name: string } {
+  const { ownerPrincipalType, ownerPrincipalName } = request;
+  if (ownerPrincipalName === null || ownerPrincipalName === "") return { type: USER, name: requester };
+  return { type: ownerPrincipalType ?? USER, name: ownerPrincipalName };
+}
+
+/** True for the owner of a token and for its renewers, each as in User:alice. */
+export function isTokenOf({ owner, renewers }: DelegationTokenRecord, principal: string): boolean {
+  return owner === principal || renewers.includes(principal);
+}
+
 /** CreateDelegationToken (`DelegationTokenControlManager.createDelegationToken`). */
 export function createDelegationToken(
   context: DecisionContext,
   request: AskedBy<CreateDelegationTokenRequest>,
 ): Decision<CreateDelegationTokenResponse> {
-  const { requester, renewers, maxLifetimeMs, ownerPrincipalName } = request;
+  const { requester, renewers, maxLifetimeMs } = request;
   const now = context.draw.time;
-  const isOwn = ownerPrincipalName === null || ownerPrincipalName === "";
-  const owner = isOwn
-    ? { type: USER, name: requester }
-    : { type: request.ownerPrincipalType ?? USER, name: ownerPrincipalName };
+  const owner = tokenOwner(request, requester);
   const reply = {
     errorCode: 0,
     principalType: owner.type,
@@ -103,15 +114,16 @@ function changed(record: MetadataRecord, expiryTimestampMs: Int64): Changed {
 const withExpiry = (token: DelegationTokenRecord, expirationTimestamp: Int64): MetadataRecord =>
   metadataRecord("DelegationTokenRecord", 0, { ...token, expirationTimestamp });
 
-function tokenOf(secret: TokenSecret, { delegationTokens }: MetadataImage, hmac: Uint8Array) {
-  const id = secret.idOf(hmac, delegationTokens);
-  return id === undefined ? undefined : delegationTokens.get(id);
-}
-
-/** The owner of a token and its renewers may change it. */
-function mayChange({ owner, renewers }: DelegationTokenRecord, requester: string): boolean {
-  const principal = `${USER}:${requester}`;
-  return owner === principal || renewers.includes(principal);
+/** Token that a request wants to change, and the settings of tokens; or the error of the request. */
+function changeable(
+  context: DecisionContext,
+  hmac: Uint8Array,
+): { readonly tokens: TokenSettings; readonly token: DelegationTokenRecord } | ErrorName {
+  const tokens = enabled(context);
+  if (typeof tokens === "string") return tokens;
+  const { delegationTokens } = context.image;
+  const token = delegationTokens.get(tokens.secret.idOf(hmac, delegationTokens) ?? "");
+  return token === undefined ? "DELEGATION_TOKEN_NOT_FOUND" : { tokens, token };
 }
 
 /** RenewDelegationToken (`DelegationTokenControlManager.renewDelegationToken`). */
@@ -120,12 +132,11 @@ export function renewDelegationToken(
   { requester, hmac, renewPeriodMs }: AskedBy<RenewDelegationTokenRequest>,
 ): Decision<RenewDelegationTokenResponse> {
   const now = context.draw.time;
-  const tokens = enabled(context);
-  if (typeof tokens === "string") return refusedChange(tokens);
-  const token = tokenOf(tokens.secret, context.image, hmac);
-  if (token === undefined) return refusedChange("DELEGATION_TOKEN_NOT_FOUND");
+  const found = changeable(context, hmac);
+  if (typeof found === "string") return refusedChange(found);
+  const { tokens, token } = found;
   if (isOver(token, now)) return refusedChange("DELEGATION_TOKEN_EXPIRED");
-  if (!mayChange(token, requester)) return refusedChange("DELEGATION_TOKEN_OWNER_MISMATCH");
+  if (!isTokenOf(token, `${USER}:${requester}`)) return refusedChange("DELEGATION_TOKEN_OWNER_MISMATCH");
   const until = least(token.maxTimestamp, sum(now, within(tokens.renewMs, renewPeriodMs)));
   return changed(withExpiry(token, until), until);
 }
@@ -136,11 +147,10 @@ export function expireDelegationToken(
   { requester, hmac, expiryTimePeriodMs }: AskedBy<ExpireDelegationTokenRequest>,
 ): Decision<ExpireDelegationTokenResponse> {
   const now = context.draw.time;
-  const tokens = enabled(context);
-  if (typeof tokens === "string") return refusedChange(tokens);
-  const token = tokenOf(tokens.secret, context.image, hmac);
-  if (token === undefined) return refusedChange("DELEGATION_TOKEN_NOT_FOUND");
-  if (!mayChange(token, requester)) return refusedChange("DELEGATION_TOKEN_OWNER_MISMATCH");
+  const found = changeable(context, hmac);
+  if (typeof found === "string") return refusedChange(found);
+  const { token } = found;
+  if (!isTokenOf(token, `${USER}:${requester}`)) return refusedChange("DELEGATION_TOKEN_OWNER_MISMATCH");
   if (expiryTimePeriodMs < 0) {
     return changed(metadataRecord("RemoveDelegationTokenRecord", 0, { tokenId: token.tokenId }), now);
   }

@@ -1,13 +1,8 @@
+import { tokenOwner } from "@samsa/controller";
 import type { CreateDelegationTokenRequest } from "@samsa/protocol";
 import { Errors } from "@samsa/protocol";
 import type { Access } from "./access.ts";
 import { requesterOf } from "./error-responses.ts";
-
-/** Principal of a user or of another type. */
-interface Principal {
-  readonly type: string;
-  readonly name: string;
-}
 
 /** Client that asks for a token. */
 interface TokenClient {
@@ -19,32 +14,37 @@ interface TokenClient {
 
 const USER = "User";
 
-/** Owner of the token that is asked for: the client itself unless another one is named. */
-function ownerOf({ ownerPrincipalType, ownerPrincipalName }: CreateDelegationTokenRequest, user: string): Principal {
-  const isOwn = ownerPrincipalName === null || ownerPrincipalName === "";
-  return isOwn ? { type: USER, name: user } : { type: ownerPrincipalType ?? USER, name: ownerPrincipalName };
+/** Response to CreateDelegationToken with an error. */
+function refusedCreation(
+  request: CreateDelegationTokenRequest,
+  { user, version }: TokenClient,
+  { code: errorCode }: { readonly code: number },
+) {
+  const { type: principalType, name: principalName } = tokenOwner(request, user);
+  return {
+    ...{ errorCode, principalType, principalName },
+    ...requesterOf({ type: USER, name: user }, version),
+    ...{ issueTimestampMs: -1, expiryTimestampMs: -1, maxTimestampMs: -1 },
+    ...{ tokenId: "", hmac: new Uint8Array(0), throttleTimeMs: 0 },
+  };
 }
 
-/** Refusal of CreateDelegationToken before the controller decides (`KafkaApis.handleCreateTokenRequest`). */
+/** Refusal of CreateDelegationToken before the controller decides, by a broker or a controller. */
 export function creationRefusal(request: CreateDelegationTokenRequest, client: TokenClient) {
-  const requester = { type: USER, name: client.user };
-  const owner = ownerOf(request, client.user);
-  const refused = ({ code: errorCode }: { readonly code: number }) => ({
-    errorCode,
-    principalType: owner.type,
-    principalName: owner.name,
-    ...requesterOf(requester, client.version),
-    ...{ issueTimestampMs: -1, expiryTimestampMs: -1, maxTimestampMs: -1 },
-    tokenId: "",
-    hmac: new Uint8Array(0),
-    throttleTimeMs: 0,
-  });
+  const refused = (error: { readonly code: number }) => refusedCreation(request, client, error);
   if (!client.allowsTokens) return refused(Errors.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED);
-  const isRequester = owner.type === requester.type && owner.name === requester.name;
-  if (!isRequester && !client.access.permits("CREATE_TOKENS", "USER", `${owner.type}:${owner.name}`)) {
+  const { type, name } = tokenOwner(request, client.user);
+  const isRequester = type === USER && name === client.user;
+  if (!isRequester && !client.access.permits("CREATE_TOKENS", "USER", `${type}:${name}`)) {
     return refused(Errors.DELEGATION_TOKEN_AUTHORIZATION_FAILED);
   }
   return undefined;
+}
+
+/** Refusal of renewers that are not users, by a broker (`KafkaApis.handleCreateTokenRequest`). */
+export function renewerRefusal(request: CreateDelegationTokenRequest, client: TokenClient) {
+  const areUsers = request.renewers.every(({ principalType }) => principalType === USER);
+  return areUsers ? undefined : refusedCreation(request, client, Errors.INVALID_PRINCIPAL_TYPE);
 }
 
 /** Refusal of RenewDelegationToken and ExpireDelegationToken (`KafkaApis.allowTokenRequests`). */

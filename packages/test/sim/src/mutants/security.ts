@@ -431,8 +431,8 @@ export const SECURITY_MUTANTS: readonly Mutant[] = [
   {
     name: "an expired token is renewed",
     file: `${CONTROLLER}/security/delegation-tokens.ts`,
-    find: 'if (isOver(token, now)) return refusedChange("DELEGATION_TOKEN_EXPIRED");\n  if (!mayChange',
-    replace: "if (!mayChange",
+    find: 'if (isOver(token, now)) return refusedChange("DELEGATION_TOKEN_EXPIRED");\n  if (!isTokenOf',
+    replace: "if (!isTokenOf",
     why: "a token that is over comes back",
     tests: CONTROLLER_TESTS,
   },
@@ -479,8 +479,8 @@ export const SECURITY_MUTANTS: readonly Mutant[] = [
   {
     name: "tokens of others are shown",
     file: `${BROKER}/api/security/delegation-tokens.ts`,
-    find: "isOf(token, own) ||",
-    replace: "isOf(token, own) || wanted === undefined ||",
+    find: "isTokenOf(token, own) ||",
+    replace: "isTokenOf(token, own) || wanted === undefined ||",
     why: "everyone sees the HMACs of all tokens",
     tests: TOKEN_TESTS,
   },

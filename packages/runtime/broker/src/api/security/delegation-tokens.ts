@@ -1,47 +1,40 @@
+import { isTokenOf } from "@samsa/controller";
 import { type DelegationTokenRecord, Errors } from "@samsa/protocol";
 import { forwarded } from "../../forwarding/forwarding.ts";
 import { requesterOf } from "../../request/error-responses.ts";
-import type { Handler, ItemOf } from "../../request/handler.ts";
-import { changeRefusal, creationRefusal } from "../../request/token-requests.ts";
+import type { Handler, ItemOf, RequestOf, ResponseOf } from "../../request/handler.ts";
+import type { RequestContext } from "../../request/request-context.ts";
+import { changeRefusal, creationRefusal, renewerRefusal } from "../../request/token-requests.ts";
 import type { BrokerParts } from "../parts.ts";
 
 type Described = ItemOf<"DescribeDelegationToken", "tokens">;
 
-/** CreateDelegationToken: refuses what the controller need not see. */
-export const createDelegationToken: Handler<"CreateDelegationToken", Pick<BrokerParts, "channel">> = (
-  parts,
-  request,
-  context,
-  reply,
-) => {
-  const refused = creationRefusal(request, context);
-  if (refused !== undefined) return reply(refused);
-  forwarded("CreateDelegationToken")(parts, request, context, reply);
-};
+type Changing = "CreateDelegationToken" | "RenewDelegationToken" | "ExpireDelegationToken";
+
+/** Handler that forwards to the controller what `refusal` lets through. */
+function guarded<N extends Changing>(
+  api: N,
+  refusal: (request: RequestOf<N>, context: RequestContext) => ResponseOf<N> | undefined,
+): Handler<N, Pick<BrokerParts, "channel">> {
+  const forward = forwarded(api);
+  return (parts, request, context, reply) => {
+    const refused = refusal(request, context);
+    if (refused === undefined) return forward(parts, request, context, reply);
+    reply(refused as Parameters<typeof reply>[0]);
+  };
+}
+
+/** CreateDelegationToken. */
+export const createDelegationToken = guarded(
+  "CreateDelegationToken",
+  (request, context) => creationRefusal(request, context) ?? renewerRefusal(request, context),
+);
 
 /** RenewDelegationToken. */
-export const renewDelegationToken: Handler<"RenewDelegationToken", Pick<BrokerParts, "channel">> = (
-  parts,
-  request,
-  context,
-  reply,
-) => {
-  const refused = changeRefusal(context);
-  if (refused !== undefined) return reply(refused);
-  forwarded("RenewDelegationToken")(parts, request, context, reply);
-};
+export const renewDelegationToken = guarded("RenewDelegationToken", (_, context) => changeRefusal(context));
 
 /** ExpireDelegationToken. */
-export const expireDelegationToken: Handler<"ExpireDelegationToken", Pick<BrokerParts, "channel">> = (
-  parts,
-  request,
-  context,
-  reply,
-) => {
-  const refused = changeRefusal(context);
-  if (refused !== undefined) return reply(refused);
-  forwarded("ExpireDelegationToken")(parts, request, context, reply);
-};
+export const expireDelegationToken = guarded("ExpireDelegationToken", (_, context) => changeRefusal(context));
 
 /**
  * DescribeDelegationToken (`KafkaApis.handleDescribeTokensRequest`): the tokens of the owners that are asked for, of which
@@ -60,12 +53,10 @@ export const describeDelegationToken: Handler<"DescribeDelegationToken", Pick<Br
   if (secret === undefined) return answer(Errors.DELEGATION_TOKEN_AUTH_DISABLED.code, []);
   const wanted = owners?.map(({ principalType, principalName }) => `${principalType}:${principalName}`);
   const own = `User:${user}`;
-  const isOf = ({ owner, renewers }: DelegationTokenRecord, principal: string): boolean =>
-    owner === principal || renewers.includes(principal);
   const isShown = (token: DelegationTokenRecord): boolean => {
-    if (wanted !== undefined && !wanted.some(principal => isOf(token, principal))) return false;
+    if (wanted !== undefined && !wanted.some(principal => isTokenOf(token, principal))) return false;
     return (
-      isOf(token, own) ||
+      isTokenOf(token, own) ||
       access.permits("DESCRIBE", "DELEGATION_TOKEN", token.tokenId) ||
       access.permits("DESCRIBE_TOKENS", "USER", token.owner)
     );
