@@ -23,11 +23,14 @@ export class TokenSecret {
 
   /** Id of the token with this HMAC among `tokens`, an immutable map by id; undefined: there is none. */
   idOf(hmac: Uint8Array, tokens: ReadonlyTokens): string | undefined {
+    const text = toBase64(hmac);
+    const known = this.#ids.get(text);
+    if (known !== undefined && tokens.has(known)) return known;
     if (tokens !== this.#seen) this.#see(tokens);
-    return this.#ids.get(toBase64(hmac));
+    return this.#ids.get(text);
   }
 
-  /** Computes HMACs of new tokens only. */
+  /** Computes HMACs of new tokens only; called for an HMAC that is not known. */
   #see(tokens: ReadonlyTokens): void {
     for (const [id, hmac] of this.#hmacs) {
       if (tokens.has(id)) continue;
