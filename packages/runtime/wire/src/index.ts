@@ -18,4 +18,4 @@ export { BearerTokens, type TokenSource } from "./sasl/bearer-tokens.ts";
 export { type ClientCredentials, clientCredentials } from "./sasl/client-credentials.ts";
 export { type SaslCredentials, type Security } from "./sasl/credentials.ts";
 export { isRefused, WireError, type WireErrorCode } from "./error/wire-error.ts";
-export { type TlsLookup, tlsClientSettings, tlsSettings } from "./tls-settings.ts";
+export { jaasTls, TLS_SETTINGS, type TlsLookup, tlsClientSettings, tlsSettings } from "./tls/tls-settings.ts";

@@ -58,7 +58,7 @@ export const ROOMS: readonly Room[] = [
     folder: "runtime/wire",
     name: "@samsa/wire",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/sasl"],
-    folders: ["error", "sasl", "."],
+    folders: ["error", "tls", "sasl", "."],
   },
   {
     folder: "runtime/raft",

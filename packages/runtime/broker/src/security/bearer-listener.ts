@@ -1,6 +1,6 @@
 import { ConfigError, MalformedError, parseConfig } from "@samsa/base";
 import { type ClaimRules, identityOf, type Verification } from "@samsa/sasl";
-import { tlsClientSettings } from "@samsa/wire";
+import { jaasTls } from "@samsa/wire";
 import { listenerSetting } from "../config/listeners.ts";
 import { bearerConfigs } from "../config/security-configs.ts";
 import type { IssuerKeys, IssuerKeysOptions } from "./issuer-keys.ts";
@@ -77,13 +77,12 @@ export function bearerListener(given: ReadonlyMap<string, string>, listener: str
   };
 }
 
-/** TLS towards the issuer, from the options of the login module that begin with ssl (`JaasOptionsUtils`). */
+/** TLS towards the issuer of keys. */
 function issuerTls(given: ReadonlyMap<string, string>, listener: string): IssuerKeysOptions["tls"] {
   const options = jaasOptions({ given, listener, mechanism: "OAUTHBEARER" });
-  const hasTls = [...(options?.keys() ?? [])].some(name => name.startsWith("ssl."));
-  if (options === undefined || !hasTls) return undefined;
+  if (options === undefined) return undefined;
   try {
-    return tlsClientSettings(name => options.get(name));
+    return jaasTls(options);
   } catch (error) {
     if (error instanceof MalformedError) throw ConfigError.worded("sasl.jaas.config", error.message);
     throw error;

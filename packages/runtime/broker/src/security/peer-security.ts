@@ -61,12 +61,9 @@ function credentials(
   const need = "connections to other nodes need credentials";
   if (mechanism === "OAUTHBEARER") {
     const bearer = 'clientId="broker" clientSecret="secret"';
-    return jaasSetting({ given, listener, mechanism, need, example: bearer }, options => {
-      // Options that begin with ssl are those towards the issuers of keys and of tokens.
-      const [ofTls, own] = divided(options);
-      const tls = ofTls.size === 0 ? undefined : tlsClientSettings(name => ofTls.get(name));
-      return bearerCredentials(own, name => listenerSetting(given, listener, name, mechanism), tls);
-    });
+    return jaasSetting({ given, listener, mechanism, need, example: bearer }, options =>
+      bearerCredentials(options, name => listenerSetting(given, listener, name, mechanism)),
+    );
   }
   const example = 'username="broker" password="secret"';
   return jaasSetting({ given, listener, mechanism, need, example }, options => {
@@ -77,11 +74,4 @@ function credentials(
     }
     return { mechanism, username, password };
   });
-}
-
-type Options = ReadonlyMap<string, string>;
-
-function divided(options: Options): readonly [ofTls: Options, others: Options] {
-  const isTls = ([name]: readonly [string, string]): boolean => name.startsWith("ssl.");
-  return [new Map([...options].filter(isTls)), new Map([...options].filter(entry => !isTls(entry)))];
 }

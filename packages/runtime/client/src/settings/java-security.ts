@@ -7,6 +7,7 @@ import {
   flagOf,
   type SaslCredentials,
   type Security,
+  TLS_SETTINGS,
   tlsClientSettings,
 } from "@samsa/wire";
 import { SASL_MECHANISMS } from "./security-options.ts";
@@ -15,10 +16,7 @@ import { SASL_MECHANISMS } from "./security-options.ts";
 export const SECURITY_SETTINGS = [
   ...["security.protocol", "sasl.mechanism", "sasl.jaas.config", "sasl.login.callback.handler.class"],
   ...BEARER_SETTINGS,
-  ...["ssl.protocol", "ssl.enabled.protocols", "ssl.cipher.suites", "ssl.endpoint.identification.algorithm"],
-  ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password", "ssl.truststore.certificates"],
-  ...["ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.keystore.key"],
-  ...["ssl.keystore.certificate.chain", "ssl.key.password"],
+  ...TLS_SETTINGS,
 ] as const;
 
 /** Name of a setting about security. */

@@ -309,6 +309,12 @@ describe("SASL", () => {
       { url: "https://issuer.example/token", headers: { authorization }, tls: { ca: "CA" } },
     ]);
     expect(sasl({ "sasl.mechanism": "OAUTHBEARER", ...endpoint })).toMatchObject({ extensions: { pool: "p" } });
+    // Options of the login module are for the endpoint alone.
+    const own = ' clientId="robot" clientSecret="secret" ssl.truststore.type="PEM" ssl.truststore.certificates="OWN";';
+    await bearer({ ...endpoint, "sasl.jaas.config": BEARER + own }).get({ ...env, http: { request } }, 1000);
+    expect(seen[1]).toMatchObject({ tls: { ca: "OWN" } });
+    const unknown = { "sasl.mechanism": "OAUTHBEARER", "sasl.jaas.config": `${BEARER} ssl.trust="all";` };
+    expect(() => sasl(unknown)).toThrow("sasl.jaas.config has no option ssl.trust");
   });
 
   test.each([

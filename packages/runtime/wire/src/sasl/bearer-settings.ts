@@ -2,6 +2,7 @@ import { type Env, fromUtf8, MalformedError, type TlsClientOptions } from "@sams
 import { unsecuredToken, type UnsecuredClaims } from "@samsa/sasl";
 import { BearerTokens, type TokenSource } from "./bearer-tokens.ts";
 import { clientCredentials } from "./client-credentials.ts";
+import { jaasTls } from "../tls/tls-settings.ts";
 import type { SaslCredentials } from "./credentials.ts";
 
 /** Settings of Kafka about the tokens of a client of OAUTHBEARER. */
@@ -18,7 +19,7 @@ type Options = ReadonlyMap<string, string>;
 
 /** Options of the login module of OAUTHBEARER. */
 const OPTIONS =
-  /^(?:clientId|clientSecret|scope|extension_.+|unsecuredLogin(?:(?:String|Number|List)Claim_.+|Extension_.+|PrincipalClaimName|LifetimeSeconds|ScopeClaimName))$/;
+  /^(?:clientId|clientSecret|scope|ssl\..+|extension_.+|unsecuredLogin(?:(?:String|Number|List)Claim_.+|Extension_.+|PrincipalClaimName|LifetimeSeconds|ScopeClaimName))$/;
 const LIFETIME_SECONDS = 3600;
 /** Size of the largest file with a token, in bytes. */
 const MAX_FILE = 1 << 20;
@@ -103,16 +104,16 @@ function sourceOf(options: Options, lookup: BearerLookup, tls: TlsClientOptions 
 
 /**
  * Credentials of a client of OAUTHBEARER, from the options of its login module in JAAS and its settings. `tls` is for
- * the token endpoint. Throws `MalformedError`.
+ * the token endpoint unless options begin with `ssl.`. Throws `MalformedError`.
  */
 export function bearerCredentials(
   options: Options,
   lookup: BearerLookup,
-  tls: TlsClientOptions | undefined,
+  tls?: TlsClientOptions,
 ): Extract<SaslCredentials, { mechanism: "OAUTHBEARER" }> {
   const unknown = [...options.keys()].find(name => !OPTIONS.test(name));
   if (unknown !== undefined) refuse(`sasl.jaas.config has no option ${unknown}`);
   const extensions = [...withPrefix(options, "extension_"), ...withPrefix(options, "unsecuredLoginExtension_")];
-  const tokens = new BearerTokens(sourceOf(options, lookup, tls));
+  const tokens = new BearerTokens(sourceOf(options, lookup, jaasTls(options) ?? tls));
   return { mechanism: "OAUTHBEARER", tokens, extensions: Object.fromEntries(extensions) };
 }

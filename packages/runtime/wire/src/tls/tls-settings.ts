@@ -9,21 +9,14 @@ import {
 } from "@samsa/base";
 
 /** Names of Kafka's settings of TLS. */
-type TlsSetting =
-  | "ssl.protocol"
-  | "ssl.enabled.protocols"
-  | "ssl.cipher.suites"
-  | "ssl.endpoint.identification.algorithm"
-  | "ssl.truststore.type"
-  | "ssl.truststore.location"
-  | "ssl.truststore.password"
-  | "ssl.truststore.certificates"
-  | "ssl.keystore.type"
-  | "ssl.keystore.location"
-  | "ssl.keystore.password"
-  | "ssl.keystore.key"
-  | "ssl.keystore.certificate.chain"
-  | "ssl.key.password";
+export const TLS_SETTINGS = [
+  ...["ssl.protocol", "ssl.enabled.protocols", "ssl.cipher.suites", "ssl.endpoint.identification.algorithm"],
+  ...["ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password", "ssl.truststore.certificates"],
+  ...["ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.keystore.key"],
+  ...["ssl.keystore.certificate.chain", "ssl.key.password"],
+] as const;
+
+type TlsSetting = (typeof TLS_SETTINGS)[number];
 
 /** Values of settings by their names; undefined: not set. */
 export type TlsLookup = (name: TlsSetting) => string | undefined;
@@ -106,4 +99,15 @@ export function tlsClientSettings(lookup: TlsLookup): TlsClientOptions {
     malformed(`ssl.endpoint.identification.algorithm is https, or empty, not "${algorithm}"`);
   }
   return { ...tlsSettings(lookup), verifyHostName: algorithm !== "" };
+}
+
+/**
+ * TLS towards the issuers of tokens and of keys, from the options of a login module that begin with `ssl.`
+ * (`JaasOptionsUtils`); undefined without such options. Throws `MalformedError`.
+ */
+export function jaasTls(options: ReadonlyMap<string, string>): TlsClientOptions | undefined {
+  const given = [...options.keys()].filter(name => name.startsWith("ssl."));
+  const unknown = given.find(name => !TLS_SETTINGS.some(known => known === name));
+  if (unknown !== undefined) malformed(`sasl.jaas.config has no option ${unknown}`);
+  return given.length === 0 ? undefined : tlsClientSettings(name => options.get(name));
 }
