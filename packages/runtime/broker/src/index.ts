@@ -3,7 +3,7 @@ export type { BrokerRole } from "./broker-role.ts";
 export { isListenerSetting } from "./config/config-checks.ts";
 export { brokerConfigs } from "./config/configs.ts";
 export { listenerSetting, parseEndpoint, protocolOf } from "./config/listeners.ts";
-export { STANDARD_AUTHORIZER } from "./config/security-configs.ts";
+export { STANDARD_AUTHORIZER, superUsers } from "./config/security-configs.ts";
 export { unavailableBrokerConfigs, whyUnavailable } from "./config/unavailable-configs.ts";
 export { firstCredentials } from "./first-credentials.ts";
 export type { FirstQuorum } from "./first-quorum.ts";

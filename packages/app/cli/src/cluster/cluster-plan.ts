@@ -35,17 +35,17 @@ export interface ClusterShape {
 }
 
 /** Settings that name the other nodes of a cluster. */
-const QUORUM = ["controller.quorum.voters", "controller.quorum.bootstrap.servers"];
+export const QUORUM: readonly string[] = ["controller.quorum.voters", "controller.quorum.bootstrap.servers"];
 
 /** Settings that the plan chooses for each node. */
 export const CHOSEN: readonly string[] = ["node.id", "process.roles", ...QUORUM];
 
 /** Replicas of internal topics. */
-const INTERNAL_FACTORS = [
+export const INTERNAL_FACTORS = [
   "offsets.topic.replication.factor",
   "transaction.state.log.replication.factor",
   "share.coordinator.state.topic.replication.factor",
-];
+] as const;
 /** Least number of replicas in sync of internal topics. */
 const INTERNAL_IN_SYNC = ["transaction.state.log.min.isr", "share.coordinator.state.topic.min.isr"];
 const FACTORS = ["default.replication.factor", ...INTERNAL_FACTORS];

@@ -45,7 +45,7 @@ function pemOf(text: string): string {
 async function draft(name: string, publicKey: string, days: number): Promise<pki.Certificate> {
   const certificate = (await forge()).pki.createCertificate();
   certificate.publicKey = (await forge()).pki.publicKeyFromPem(publicKey);
-  // Begins with 01, so that it is positive.
+  // The number begins with 01, so it is positive.
   certificate.serialNumber = `01${randomBytes(SERIAL_BYTES).toString("hex")}`;
   const now = Date.now();
   certificate.validity.notBefore = new Date(now - SKEW_MS);

@@ -1,13 +1,9 @@
 import { parseConfig, splitList } from "@samsa/base";
-import { brokerConfigs } from "@samsa/broker";
+import { brokerConfigs, superUsers } from "@samsa/broker";
+import { INTERNAL_FACTORS, QUORUM } from "../../cluster/cluster-plan.ts";
 import { type Exposure, isWildcard, listenerText } from "../exposure.ts";
 import type { Finding } from "./finding.ts";
 
-/** Replication factors of internal topics. */
-const INTERNAL_FACTORS = [
-  ...(["offsets.topic.replication.factor", "transaction.state.log.replication.factor"] as const),
-  "share.coordinator.state.topic.replication.factor" as const,
-];
 /** Replicas of topics, and how many of them acknowledge a record. */
 const ACKNOWLEDGEMENTS = [
   ["default.replication.factor", "min.insync.replicas"],
@@ -51,8 +47,7 @@ function authorizerFindings(settings: ReadonlyMap<string, string>, exposures: re
     const fault = "everyone may do everything with what has no ACL";
     found.push({ severity: "high", subject: "allow.everyone.if.no.acl.found", fault, remedy });
   }
-  const superUsers = (settings.get("super.users") ?? "").split(";").map(user => user.trim());
-  if (superUsers.includes("User:ANONYMOUS")) {
+  if (superUsers(settings.get("super.users") ?? "").includes("User:ANONYMOUS")) {
     const fault = "has User:ANONYMOUS: who does not authenticate may do everything";
     found.push({ severity: "high", subject: "super.users", fault, remedy });
   }
@@ -86,9 +81,7 @@ function replicationFindings(settings: ReadonlyMap<string, string>, hasPeers: bo
 
 /** True if settings name several controllers. */
 export function namesPeers(settings: ReadonlyMap<string, string>): boolean {
-  return ["controller.quorum.voters", "controller.quorum.bootstrap.servers"].some(
-    name => splitList(settings.get(name) ?? "").length > 1,
-  );
+  return QUORUM.some(name => splitList(settings.get(name) ?? "").length > 1);
 }
 
 /** Finds what the settings of a node leave open; `hasPeers`: there are other nodes. Throws `ConfigError`. */
