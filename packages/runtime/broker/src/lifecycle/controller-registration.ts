@@ -1,9 +1,8 @@
-import { type BrokerConfig } from "../config/configs.ts";
-import { protocolCode } from "../config/listeners.ts";
 import { type BrokerId, type Env, ExponentialBackoff, ignored, type Timer, type Uuid } from "@samsa/base";
 import { METADATA_VERSION, type MetadataChanges, type MetadataImage, metadataVersionOf } from "@samsa/metadata";
 import { Apis, errorOf } from "@samsa/protocol";
-import type { Endpoint } from "../config/listeners.ts";
+import type { BrokerConfig } from "../config/configs.ts";
+import { type Endpoint, protocolCode } from "../config/listeners.ts";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
 import { registeredFeatures } from "../metadata/features.ts";
 import type { MetadataPublisher } from "../metadata/publisher.ts";
