@@ -423,19 +423,20 @@ describe("a follower", () => {
     expect(made.retry().sent[2]).toMatchObject({ type: "fetch" });
   });
 
+  const RECORDS = {
+    type: "fetch",
+    errorCode: 0,
+    epoch: 1,
+    leaderId: 2,
+    highWatermark: 3,
+    from: 0,
+    runs: [RUN],
+  } as const;
+
   test("takes no answer of a node that it does not follow", () => {
     const made = new Replica().follow();
     const [{ call }] = made.of("send");
-    const answer = {
-      type: "fetch",
-      errorCode: 0,
-      epoch: 1,
-      leaderId: 2,
-      highWatermark: 3,
-      from: 0,
-      runs: [RUN],
-    } as const;
-    made.step({ type: "answer", call, from: 3, answer });
+    made.step({ type: "answer", call, from: 3, answer: RECORDS });
     expect([made.of("store"), made.log.endOffset]).toEqual([[], 0]);
   });
 
@@ -443,16 +444,7 @@ describe("a follower", () => {
     const made = new Replica().follow();
     const [{ call }] = made.of("send");
     made.ask({ type: "begin", epoch: 2, leaderId: 2, voter: keyOf(1) });
-    const answer = {
-      type: "fetch",
-      errorCode: 0,
-      epoch: 1,
-      leaderId: 2,
-      highWatermark: 3,
-      from: 0,
-      runs: [RUN],
-    } as const;
-    made.step({ type: "answer", call, from: 2, answer });
+    made.step({ type: "answer", call, from: 2, answer: RECORDS });
     expect([made.of("store"), made.log.endOffset, made.node.epoch]).toEqual([[], 0, 2]);
   });
 });
