@@ -19,6 +19,8 @@ export interface Contender {
 export interface StartOptions {
   /** Further settings, as `name=value`. */
   readonly settings?: readonly string[];
+  /** Further listeners, each named after its protocol, as `SSL://host:port`. */
+  readonly listeners?: readonly string[];
   /** Port of the `/metrics` endpoint. */
   readonly httpPort?: number;
   /** Folder for CPU profiles. */
@@ -36,10 +38,11 @@ const SHARED = [
 export function samsa(bundle: string, nodeFlags: readonly string[], name: "Samsa" | "Before" = "Samsa"): Contender {
   const start = async (
     folder: string,
-    { httpPort, profile, settings: own = [] }: StartOptions = {},
+    { httpPort, profile, settings: own = [], listeners = [] }: StartOptions = {},
   ): Promise<BrokerProcess> => {
     const port = await freePort();
-    const settings = [`listeners=PLAINTEXT://127.0.0.1:${port}`, `log.dirs=${join(folder, "data")}`, ...SHARED, ...own];
+    const all = [`PLAINTEXT://127.0.0.1:${port}`, ...listeners];
+    const settings = [`listeners=${all.join(",")}`, `log.dirs=${join(folder, "data")}`, ...SHARED, ...own];
     const args = [
       ...nodeFlags,
       ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]),
@@ -105,6 +108,9 @@ async function clusterFiles(folder: string, nodes: number): Promise<NodeFile[]> 
   });
 }
 
+/** Names of listeners, each of the protocol of its name. */
+const PROTOCOLS = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+
 /** JVM flags of kafka-server-start.sh. */
 const JVM = [
   "-Xms1g",
@@ -118,15 +124,18 @@ const JVM = [
 
 /** Apache Kafka as one node in combined mode. */
 export function kafka(java: Java): Contender {
-  const write = (folder: string, port: number, controller: number, settings: readonly string[] = []): string => {
+  const write = (folder: string, port: number, controller: number, options: StartOptions = {}): string => {
+    const { settings = [], listeners = [] } = options;
     const file = join(folder, "server.properties");
+    const all = [`PLAINTEXT://127.0.0.1:${port}`, `CONTROLLER://127.0.0.1:${controller}`, ...listeners];
+    const protocols = ["CONTROLLER:PLAINTEXT", ...PROTOCOLS.map(name => `${name}:${name}`)];
     const lines = [
       "process.roles=broker,controller",
       "node.id=1",
       `controller.quorum.bootstrap.servers=127.0.0.1:${controller}`,
-      `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+      `listeners=${all.join(",")}`,
       "controller.listener.names=CONTROLLER",
-      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+      `listener.security.protocol.map=${protocols.join(",")}`,
       "inter.broker.listener.name=PLAINTEXT",
       `log.dirs=${join(folder, "data")}`,
       "transaction.state.log.replication.factor=1",
@@ -152,9 +161,9 @@ export function kafka(java: Java): Contender {
       const id = randomUuid(randomBytes);
       await runJava(java, "kafka.tools.StorageTool", ["format", "--standalone", "-t", id, "-c", file]);
     },
-    async start(folder, { settings } = {}) {
+    async start(folder, options) {
       const port = await freePort();
-      const file = write(folder, port, controllers.get(folder) ?? (await freePort()), settings);
+      const file = write(folder, port, controllers.get(folder) ?? (await freePort()), options);
       return BrokerProcess.start({ program: "java", args: [...JVM, "-cp", java.classPath, "kafka.Kafka", file] }, port);
     },
     async prepareCluster(folder, nodes) {

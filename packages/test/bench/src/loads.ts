@@ -36,12 +36,15 @@ export async function costing<T>(broker: BrokerProcess, work: () => Promise<T>):
   return { result, cpu: (broker.cpuSeconds() ?? Number.NaN) - before };
 }
 
-interface Production {
+/** Load of ProducerPerformance; `settings` of its producer replace those before them. */
+export interface Production {
   readonly name: string;
   readonly records: number;
   readonly size: number;
   readonly partitions: number;
   readonly settings: readonly string[];
+  /** File with further settings. */
+  readonly file?: string;
 }
 
 async function produceTo(stage: Stage, name: string, load: Production): Promise<number> {
@@ -49,6 +52,7 @@ async function produceTo(stage: Stage, name: string, load: Production): Promise<
     ...["--topic", name, "--num-records", String(load.records), "--record-size", String(load.size)],
     ...["--throughput", "-1", "--producer-props", `bootstrap.servers=${stage.broker.bootstrap}`, "acks=all"],
     ...load.settings,
+    ...(load.file === undefined ? [] : ["--command-config", load.file]),
   ]);
   const rates = [...printed.matchAll(/records sent, ([\d.]+) records\/sec/g)];
   return numberIn(rates.at(-1)?.[1], printed);
@@ -70,7 +74,8 @@ async function warm(stage: Stage, load: Production): Promise<void> {
   console.error(`${name} is still on the disk; the figures of ${load.name} are on colder files.`);
 }
 
-async function produce(stage: Stage, load: Production): Promise<{ rate: number; cpu: number }> {
+/** Creates the topic and produces into it, after a warm-up; `cpu` is the broker's, in seconds. */
+export async function produce(stage: Stage, load: Production): Promise<{ rate: number; cpu: number }> {
   await warm(stage, load);
   await topic(stage.bundle, stage.broker, ["create", load.name, "-p", String(load.partitions)]);
   const { result, cpu } = await costing(stage.broker, () => produceTo(stage, load.name, load));
@@ -122,22 +127,33 @@ async function singleRecords(stage: Stage): Promise<Figures> {
   ]);
 }
 
-/** Reads the records of `smallRecords` twice, and measures the second time. */
-async function consume(stage: Stage): Promise<Figures> {
-  const load = small(stage.quick);
-  const read = (): Promise<string> =>
+/** Reads all records of a load, from `server`, with the consumer's settings in the file `settings`. */
+export async function consumption(
+  stage: Stage,
+  load: Pick<Production, "name" | "records">,
+  { server = stage.broker.bootstrap, settings }: { server?: string; settings?: string } = {},
+): Promise<{ rate: number; cpuPerGb: number }> {
+  const { result, cpu } = await costing(stage.broker, () =>
     runJava(stage.java, `${TOOLS}.ConsumerPerformance`, [
-      ...["--topic", load.name, "--num-records", String(load.records)],
-      ...["--bootstrap-server", stage.broker.bootstrap],
-    ]);
-  await read();
-  const { result, cpu } = await costing(stage.broker, read);
+      ...["--topic", load.name, "--num-records", String(load.records), "--bootstrap-server", server],
+      ...(settings === undefined ? [] : ["--command-config", settings]),
+    ]),
+  );
   const lines = result.trim().split("\n");
   // Columns: data consumed in MB is column 2; the last four are rebalance time, fetch time, MB/s and records/s.
   const row = (lines.findLast(line => /^\d{4}-\d\d-\d\d /.test(line)) ?? "").split(", ");
+  const gigabytes = (numberIn(row[2], result) * 1024 * 1024) / 1e9;
+  return { rate: numberIn(row[9], result), cpuPerGb: cpu / gigabytes };
+}
+
+/** Reads the records of `smallRecords` twice, and measures the second time. */
+async function consume(stage: Stage): Promise<Figures> {
+  const load = small(stage.quick);
+  await consumption(stage, load);
+  const { rate, cpuPerGb } = await consumption(stage, load);
   return new Map([
-    ["consume.rate", numberIn(row[9], result)],
-    ["consume.cpu-gb", cpu / ((numberIn(row[2], result) * 1024 * 1024) / 1e9)],
+    ["consume.rate", rate],
+    ["consume.cpu-gb", cpuPerGb],
   ]);
 }
 

@@ -8,6 +8,7 @@ import { type Java, runJava, runJavaFile, runJavaToAnyEnd } from "./java.ts";
 import { costing, type Figures, numberIn, type Place, type Stage, TOOLS } from "./loads.ts";
 import { loading } from "./loading.ts";
 import type { BrokerProcess } from "./process.ts";
+import { acls, tls } from "./secured.ts";
 import { sleep } from "./system/sleep.ts";
 import { REQUEST_LOADS } from "./request-loads.ts";
 
@@ -197,7 +198,7 @@ async function tenThousand(contender: Contender, java: Java, { bundle, folder, q
 /** Loads that stop and start their broker themselves, by name. */
 export const RESTARTING: Readonly<
   Record<string, (contender: Contender, java: Java, place: Place) => Promise<Figures>>
-> = { killed, loading, "ten-thousand": tenThousand, cluster, "cluster-many": clusterMany };
+> = { tls, acls, killed, loading, "ten-thousand": tenThousand, cluster, "cluster-many": clusterMany };
 
 /** Loads of `--wide` by name, in running order. */
 export const WIDE: Readonly<Record<string, (stage: Stage, folder: string) => Promise<Figures>>> = {
