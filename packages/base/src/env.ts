@@ -225,10 +225,10 @@ export interface Network {
    */
   resolve(host: string): Promise<string>;
   /**
-   * Throws `TlsError` if a listener cannot be opened with these options, whose files are read. Undefined where nothing
-   * speaks TLS.
+   * Reads the files of the options of a listener, and returns its certificate in DER; undefined if the host cannot tell.
+   * Throws `TlsError` if a listener cannot be opened with them. Undefined where nothing speaks TLS.
    */
-  readonly checkTls?: ((options: TlsServerOptions) => void) | undefined;
+  readonly checkTls?: ((options: TlsServerOptions) => Uint8Array | undefined) | undefined;
   /** Host name of this machine. */
   readonly hostName: string;
 }

@@ -1,17 +1,7 @@
 import { fromUtf8, MalformedError, toHex } from "@samsa/base";
+import { type Element, fieldsFromSubject, inside, OID, oidOf, SEQUENCE } from "./der.ts";
 
-/** Element of DER: its tag, its content, and all of its bytes. */
-interface Element {
-  readonly tag: number;
-  readonly content: Uint8Array;
-  readonly whole: Uint8Array;
-}
-
-const SEQUENCE = 0x30;
 const SET = 0x31;
-const OID = 0x06;
-/** Tag of the version of a certificate, which may be missing. */
-const VERSION = 0xa0;
 /** Tags of the texts that Java writes as such, with their encodings. */
 const UTF8 = 0x0c;
 const LATIN = [0x13, 0x14, 0x16, 0x1b];
@@ -29,53 +19,6 @@ const KEYWORDS: Readonly<Record<string, string>> = {
   "0.9.2342.19200300.100.1.25": "DC",
   "0.9.2342.19200300.100.1.1": "UID",
 };
-
-function elementAt(bytes: Uint8Array, at: number): Element {
-  const [tag, first] = [bytes[at], bytes[at + 1]];
-  if (tag === undefined || first === undefined) throw new MalformedError("a certificate that ends early");
-  let length = first;
-  let start = at + 2;
-  if (first >= 0x80) {
-    const count = first & 0x7f;
-    if (count === 0 || count > 4) throw new MalformedError("a certificate with a length that is none");
-    length = 0;
-    for (let i = 0; i < count; i++) length = length * 256 + (bytes[start + i] ?? 0);
-    start += count;
-  }
-  const end = start + length;
-  if (end > bytes.length) throw new MalformedError("a certificate that ends early");
-  return { tag, content: bytes.subarray(start, end), whole: bytes.subarray(at, end) };
-}
-
-/** Elements within another one. */
-function elementsOf({ content }: Element): Element[] {
-  const found: Element[] = [];
-  for (let at = 0; at < content.length; ) {
-    const element = elementAt(content, at);
-    found.push(element);
-    at += element.whole.length;
-  }
-  return found;
-}
-
-function inside(element: Element | undefined, tag: number): Element[] {
-  if (element?.tag !== tag) throw new MalformedError("a certificate without a subject");
-  return elementsOf(element);
-}
-
-function oidOf({ content }: Element): string {
-  const numbers: number[] = [];
-  let value = 0;
-  for (const byte of content) {
-    value = value * 128 + (byte & 0x7f);
-    if (byte >= 0x80) continue;
-    numbers.push(value);
-    value = 0;
-  }
-  const [first = 0, ...rest] = numbers;
-  const root = Math.min(2, Math.floor(first / 40));
-  return [root, first - root * 40, ...rest].join(".");
-}
 
 /** Text of a value; undefined if it is none. */
 function textOf({ tag, content }: Element): string | undefined {
@@ -111,10 +54,7 @@ function attributeText(attribute: Element): string {
  * (`X500Principal.getName`). Throws `MalformedError`.
  */
 export function subjectName(certificate: Uint8Array): string {
-  const [toBeSigned] = inside(elementAt(certificate, 0), SEQUENCE);
-  const fields = inside(toBeSigned, SEQUENCE);
-  // Serial number, signature algorithm, issuer and validity come before the subject.
-  const subject = fields[fields[0]?.tag === VERSION ? 5 : 4];
+  const [subject] = fieldsFromSubject(certificate);
   const names = inside(subject, SEQUENCE).map(set => inside(set, SET).map(attributeText).join("+"));
   return names.reverse().join(",");
 }

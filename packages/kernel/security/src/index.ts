@@ -26,6 +26,7 @@ export {
   type Judgement,
   StandardAuthorizer,
 } from "./authorizer.ts";
+export { alternativeNames } from "./alternative-names.ts";
 export { parseHostRange } from "./hosts.ts";
 export { subjectName } from "./distinguished-name.ts";
 export { PrincipalRules } from "./principal-rules.ts";

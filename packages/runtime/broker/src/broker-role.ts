@@ -231,6 +231,7 @@ export class BrokerRole {
       backlog: backlogOf(this.settings.file, this.config),
       listenerLimit: (listener, name) => this.settings.listenerLimit(this.#shared.loader.image, listener, name),
       protectedListener: this.#interBrokerListener,
+      tlsOf: listener => this.#shared.security.open(listener),
       securityOf: listener => this.#shared.security.of(listener),
       requests: intercept === undefined ? requests : new InterceptedRequests(env, requests, intercept),
       disconnected: peer => {

@@ -129,6 +129,7 @@ export class ControllerRole {
       listenerLimit: (listener, name) => settings.listenerLimit(loader.image, listener, name),
       protectedListener: undefined,
       apis: LISTENER_APIS,
+      tlsOf: listener => shared.security.open(listener),
       securityOf: listener => shared.security.of(listener),
       requests: new ControllerRequests(parts, this.#watch),
       disconnected: peer => this.#watch.disconnected(peer),

@@ -254,6 +254,57 @@ describe("at run time", () => {
     await expect(described(broker, { tls: trust }, "WORD"), "without a user").rejects.toThrow();
   });
 
+  const swap = (after: Credentials): Record<string, string> =>
+    prefixed("ext", { "ssl.keystore.certificate.chain": after.cert, "ssl.keystore.key": after.key });
+
+  test.each<[string, Credentials, RegExp]>([
+    ["of another subject", authority.issue({ name: "other", hosts: HOSTS }), /is of CN=other, .*of CN=broker/],
+    ["that lacks a name", authority.issue({ name: "broker", hosts: ["localhost"] }), /lacks names .*: IP:127.0.0.1;/],
+    ["without names", authority.issue({ name: "broker" }), /lacks names .*: IP:127.0.0.1, DNS:localhost;/],
+  ])("a certificate %s is refused", async (_what, after, reason) => {
+    expect(await altered(broker, { tls: trust }, swap(after))).toMatch(reason);
+    expect(await described(broker, { tls: trust })).toBe(Errors.SECURITY_DISABLED.code);
+  });
+
+  test("a certificate of the same subject in other letters, with more names, is taken", async () => {
+    const more = authority.issue({ name: "BROKER", hosts: [...HOSTS, "elsewhere"] });
+    expect(await altered(broker, { tls: trust }, swap(more))).toBe("");
+    const fewer = authority.issue({ name: "broker", hosts: HOSTS });
+    expect(await altered(broker, { tls: trust }, swap(fewer)), "than the latest").toMatch(
+      /lacks names .*: DNS:elsewhere/,
+    );
+  });
+
+  test("settings of the file allow another subject and other names", async () => {
+    const [other, nameless] = [authority.issue({ name: "other", hosts: HOSTS }), authority.issue({ name: "other" })];
+    const free = await TestBroker.start({
+      ...SECURED,
+      ...prefixed("ext", { "ssl.allow.dn.changes": "true" }),
+    });
+    expect(await altered(free, { tls: trust }, swap(other))).toBe("");
+    expect(await altered(free, { tls: trust }, swap(nameless))).toMatch(/lacks names/);
+    const lift = prefixed("ext", { "ssl.allow.san.changes": "true" });
+    expect(await altered(free, { tls: trust }, { ...swap(nameless), ...lift })).toMatch(
+      /cannot be changed at run time/,
+    );
+    await free.stop();
+    const freer = await TestBroker.start({
+      ...SECURED,
+      "ssl.allow.dn.changes": "true",
+      "ssl.allow.san.changes": "true",
+    });
+    expect(await altered(freer, { tls: trust }, swap(nameless))).toBe("");
+    await freer.stop();
+  });
+
+  test("authorities cannot be added to a listener that has none", async () => {
+    const alone = Object.fromEntries(Object.entries(SECURED).filter(([name]) => !name.startsWith("ssl.truststore")));
+    const bare = await TestBroker.start(alone);
+    const values = prefixed("ext", { "ssl.truststore.type": "PEM", "ssl.truststore.certificates": authority.cert });
+    expect(await altered(bare, { tls: trust }, values)).toMatch(/Cannot add SSL truststore/);
+    await bare.stop();
+  });
+
   test("files are read again when the same settings are sent", async () => {
     const folder = mkdtempSync(join(tmpdir(), "samsa-tls-"));
     const file = join(folder, "broker.pem");

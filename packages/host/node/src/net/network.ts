@@ -13,7 +13,7 @@ import * as net from "node:net";
 import { hostname } from "node:os";
 import type * as tls from "node:tls";
 import { requiredModule } from "../modules/optional.ts";
-import { connectionError, secureConnectOptions, secureListenOptions } from "./tls.ts";
+import { connectionError, ownCertificate, secureConnectOptions } from "./tls.ts";
 import { type TlsServer, tlsServer } from "./tls-server.ts";
 
 /** Limits of connections. */
@@ -257,7 +257,7 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
       throw new NetworkError("ENOTFOUND", `there is no host ${JSON.stringify(host)}: ${String(error)}`);
     }
   };
-  return { listen, connect, resolve, checkTls: secureListenOptions, hostName: hostname() };
+  return { listen, connect, resolve, checkTls: ownCertificate, hostName: hostname() };
 }
 
 /** Socket that connects and speaks TLS. Throws `TlsError` if its options cannot be used. */

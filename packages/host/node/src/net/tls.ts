@@ -9,6 +9,7 @@ import {
 } from "@samsa/base";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
+import { PassThrough } from "node:stream";
 import type { ConnectionOptions, SecureContext, SecureContextOptions } from "node:tls";
 import { requiredModule } from "../modules/optional.ts";
 import { identityOf, trustedOf } from "./java-store.ts";
@@ -154,6 +155,22 @@ export function secureListenOptions(options: TlsServerOptions): TlsServerMateria
   // Faults of the certificates are found here, not at the first connection.
   secureContext(given);
   return { ...given, requestCert: clientAuth !== "none", rejectUnauthorized: clientAuth === "required" };
+}
+
+/** Certificate of a listener in DER. Reads the files that the options name. Throws `TlsError`. */
+export function ownCertificate(options: TlsServerOptions): Uint8Array | undefined {
+  const { TLSSocket } = requiredModule<typeof import("node:tls")>("node:tls");
+  const nothing = new PassThrough();
+  const material = secureListenOptions(options);
+  // Only a socket tells the certificate of a PKCS12 store.
+  const socket = new TLSSocket(nothing, { isServer: true, secureContext: secureContext(material) });
+  try {
+    const raw = socket.getX509Certificate()?.raw;
+    return raw && new Uint8Array(raw);
+  } finally {
+    socket.destroy();
+    nothing.destroy();
+  }
 }
 
 /** Options of Node for a secure connection to `host`. Reads the files that they name. Throws `TlsError`. */

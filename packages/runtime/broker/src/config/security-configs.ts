@@ -115,6 +115,16 @@ export const securityConfigs = configSpecs({
 
 /** Settings of TLS (`SslConfigs`). Each may be set for a listener, as in listener.name.external.ssl.client.auth. */
 export const tlsConfigs = configSpecs({
+  "ssl.allow.dn.changes": {
+    type: "boolean",
+    default: "false",
+    doc: "Allows a certificate of another subject for a listener that is open.",
+  },
+  "ssl.allow.san.changes": {
+    type: "boolean",
+    default: "false",
+    doc: "Allows a certificate that lacks alternative names (SAN) of the former one for a listener that is open.",
+  },
   "ssl.cipher.suites": {
     type: "list",
     update: "per-broker",

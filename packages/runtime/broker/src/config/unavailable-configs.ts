@@ -122,8 +122,6 @@ share.coordinator.threads | int | 1 | 1..
 share.fetch.purgatory.purge.interval.requests | int | 1000
 socket.receive.buffer.bytes | int | 102400
 socket.send.buffer.bytes | int | 102400
-ssl.allow.dn.changes | boolean | false
-ssl.allow.san.changes | boolean | false
 ssl.engine.factory.class | class | null | | per-broker
 ssl.keymanager.algorithm | string | SunX509 | | per-broker
 ssl.provider | string | null | | per-broker

@@ -33,6 +33,8 @@ export interface SocketServerOptions<Row extends ApiShape> {
   readonly listenerLimit: (listener: string, setting: ListenerLimit) => number;
   /** Name of the listener between brokers, to which limits on all connections do not apply if there are other listeners. */
   readonly protectedListener: string | undefined;
+  /** TLS with which a listener is opened; undefined: it speaks clear text. Throws `TlsError`. */
+  readonly tlsOf: (listener: string) => TlsServerOptions | undefined;
   /** Security of a listener. */
   readonly securityOf: (listener: string) => ListenerSecurity;
   /** Called when the connection of a peer has ended. */
@@ -103,7 +105,7 @@ export class SocketServer<Row extends ApiShape> {
       network: env.network,
       logger: env.logger,
       backlog,
-      tlsOf: name => this.#options.securityOf(name).tls?.options,
+      tlsOf: this.#options.tlsOf,
       accept: (name, connection) => {
         const { metrics } = this.#options;
         const client = new ClientConnection(this.#host, connection, name, this.#options.securityOf(name));

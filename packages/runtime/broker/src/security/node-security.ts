@@ -9,6 +9,7 @@ import { DelegationTokens } from "./delegation-tokens.ts";
 import { IssuerKeys, type IssuerKeysOptions } from "./issuer-keys.ts";
 import { type ListenerSecurity, listenerSecurity } from "./listener-security.ts";
 import { peerSecurities } from "./peer-security.ts";
+import { ShownCertificates } from "./shown-certificates.ts";
 
 interface Host {
   readonly env: Env;
@@ -35,7 +36,7 @@ interface Issuer {
 }
 
 /** Settings that do not change at run time. */
-const FIXED = /(?:^|\.)sasl\.(?:oauthbearer|login|server\.callback)\./;
+const FIXED = /(?:^|\.)(?:sasl\.(?:oauthbearer|login|server\.callback)|ssl\.allow)\./;
 const SECRET_BYTES = 32;
 
 /**
@@ -46,6 +47,7 @@ export class NodeSecurity {
   readonly #host: Host;
   readonly #secret: Uint8Array;
   readonly #listeners: Map<string, ListenerSecurity>;
+  readonly #shown: ShownCertificates;
   /** Delegation tokens; undefined without `delegation.token.secret.key`. */
   readonly tokens: DelegationTokens | undefined;
   /** Keys of issuers of tokens, by their options. */
@@ -57,6 +59,7 @@ export class NodeSecurity {
   /** Throws `ConfigError`. */
   constructor(host: Host, settings: ListenerSettings) {
     this.#host = host;
+    this.#shown = new ShownCertificates(host.given);
     this.#secret = host.env.random.bytes(SECRET_BYTES);
     const key = host.config["delegation.token.secret.key"] ?? "";
     this.tokens = key === "" ? undefined : new DelegationTokens(host, key);
@@ -125,6 +128,21 @@ export class NodeSecurity {
     return found;
   }
 
+  /**
+   * TLS with which a listener is opened; undefined: it speaks clear text. Its certificate is the one that later ones are
+   * compared with. Throws `TlsError`.
+   */
+  open(listener: string): TlsServerOptions | undefined {
+    const { tls } = this.of(listener);
+    if (tls === undefined) return undefined;
+    this.#shown.open(listener, this.#certificateOf(tls.options));
+    return tls.options;
+  }
+
+  #certificateOf(options: TlsServerOptions): Uint8Array | undefined {
+    return this.#host.env.network.checkTls?.(options);
+  }
+
   /** Says why the settings in `values`, by which the listeners are `settings`, cannot be used; undefined: they can. */
   fault(values: ReadonlyMap<string, string>, settings: ListenerSettings): string | undefined {
     const now = this.#configs(this.#host.image());
@@ -136,7 +154,8 @@ export class NodeSecurity {
       for (const [name, { tls }] of listeners) {
         const fault = this.#changeFault(name, listeners);
         if (fault !== undefined) return fault;
-        if (tls !== undefined) this.#host.env.network.checkTls?.(tls.options);
+        const change = tls && this.#shown.fault(name, this.#certificateOf(tls.options));
+        if (change !== undefined) return change;
       }
       return undefined;
     } catch (error) {
@@ -150,6 +169,10 @@ export class NodeSecurity {
     const [now, then] = [this.#listeners.get(name), found.get(name)];
     if (now === undefined || then === undefined) return undefined;
     if (now.protocol !== then.protocol) return `Security protocol cannot be updated for existing listener ${name}`;
+    const trusts = (options?: TlsServerOptions): boolean => (options?.ca ?? options?.trustStore) !== undefined;
+    if (trusts(then.tls?.options) && !trusts(now.tls?.options)) {
+      return `Cannot add SSL truststore to the existing listener ${name} for which no truststore was configured`;
+    }
     if (now.tls?.options.clientAuth === then.tls?.options.clientAuth) return undefined;
     const what = "ssl.client.auth cannot be updated dynamically for existing listener";
     return `${what} ${name}, restart broker or create a new listener for update`;
@@ -162,13 +185,25 @@ export class NodeSecurity {
   follow(image: MetadataImage, settings: ListenerSettings, secure: Secure): void {
     const { listeners, brokers, controllers } = this.#with(this.#configs(image), settings);
     this.#peers = { brokers, controllers };
-    for (const name of this.#listeners.keys()) if (!listeners.has(name)) this.#listeners.delete(name);
+    for (const name of this.#listeners.keys()) {
+      if (listeners.has(name)) continue;
+      this.#listeners.delete(name);
+      this.#shown.close(name);
+    }
     for (const [name, found] of listeners) {
       const fault = this.#changeFault(name, listeners);
       if (fault !== undefined) throw ConfigError.worded("listeners", fault);
-      if (found.tls !== undefined) secure(name, found.tls.options);
+      if (found.tls !== undefined) this.#secure(name, found.tls.options, secure);
       this.#listeners.set(name, found);
     }
+  }
+
+  #secure(listener: string, options: TlsServerOptions, secure: Secure): void {
+    const certificate = this.#certificateOf(options);
+    const fault = this.#shown.fault(listener, certificate);
+    if (fault !== undefined) throw ConfigError.worded("ssl", fault);
+    secure(listener, options);
+    this.#shown.change(listener, certificate);
   }
 
   /** Settings of this node in the metadata. */
