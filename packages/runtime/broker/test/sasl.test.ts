@@ -154,6 +154,34 @@ describe("a listener with SASL", () => {
   });
 });
 
+test("a connection ends some time after its refusal, so that a slow client reads it alone", async () => {
+  const real = nodeEnv({ logger: SILENT }).timers;
+  const ends: (() => void)[] = [];
+  let isRefused = false;
+  const timers: Timers = {
+    after: (ms, run) => {
+      if (!isRefused || ms !== 1000) return real.after(ms, run);
+      ends.push(run);
+      return { cancel: () => undefined };
+    },
+    soon: run => real.soon(run),
+    hold: () => real.hold(),
+  };
+  const own = await TestBroker.start(SECURED, undefined, { timers });
+  const wire = await connection(own);
+  isRefused = true;
+  expect((await login(wire, "alice", "wrong")).errorCode).toBe(Errors.SASL_AUTHENTICATION_FAILED.code);
+  let isClosed = false;
+  const closed = closes(wire).then(is => (isClosed = is));
+  // What it sends is not handled any more.
+  wire.send("Metadata", 12, { topics: null });
+  await new Promise(resolve => setTimeout(resolve, 50));
+  expect(isClosed).toBe(false);
+  for (const end of ends) end();
+  expect(await closed).toBe(true);
+  await own.stop();
+});
+
 test("the delay of a refusal ends with the connection", async () => {
   const real = nodeEnv({ logger: SILENT }).timers;
   const waiting = new Set<Timer>();

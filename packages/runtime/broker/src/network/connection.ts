@@ -39,6 +39,9 @@ const MAX_IN_FLIGHT = 128;
 /** Most bytes of replies that may wait for a slow client; above it its requests wait too. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
+/** Time that a client that was refused has to read why and to close the connection, in ms. */
+const FAREWELL_MS = 1000;
+
 /** Smaller frames and replies are not counted: their number is limited. */
 const COUNTED_BYTES = 32 * 1024;
 /** Principal of clients of a listener without authentication. */
@@ -182,7 +185,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   readonly #failureDelayMs: number;
   /** Name of the user with the certificate of the client; undefined without one, and on a listener with SASL. */
   readonly #certified: string | undefined;
-  /** Delay of the answer to a client that is refused; from then on nothing else is handled. */
+  /** Delay of the answer to a client that is refused, then of the end; from then on nothing else is handled. */
   #refusal: Timer | undefined;
   lastActive: number;
   readonly peer: Peer;
@@ -389,13 +392,17 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     else this.#refuse(slot, outcome);
   }
 
-  /** Answers a client that is not who it says, after a while, and closes the connection. */
+  /** Answers a client that is not who it says, after a while, and later closes the connection. */
   #refuse(slot: Slot, { chunks, reason }: Extract<AuthenticationOutcome, { type: "refuse" }>): void {
     const { env } = this.#host;
     env.logger.info("a client could not be authenticated", { ...this.#who(), reason });
     this.#refusal = env.timers.after(this.#failureDelayMs, () => {
       this.#reply(slot, chunks);
-      this.end();
+      if (chunks === undefined) return this.end();
+      this.#flush();
+      // A client that is slow to read, and finds the end at once after the refusal, may drop what it has read before the
+      // end, as kafka-python does. Those that have read it close the connection themselves.
+      this.#refusal = env.timers.after(FAREWELL_MS, () => this.end());
     });
   }
 
