@@ -3,6 +3,7 @@ import {
   DiskError,
   type DiskFile,
   entryAt,
+  ignored,
   lastEntry,
   MalformedError,
   type Offset,
@@ -50,7 +51,16 @@ const SLICE_MS = 1;
 
 const SUFFIXES = [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
-/** Reads the batches of a file, one buffer at a time. The file must stay open until `next` resolves. */
+/** Buffer that a read fills, and the number of bytes that it gets. */
+interface Reading {
+  readonly buffer: Uint8Array;
+  readonly got: Promise<number>;
+}
+
+/**
+ * Reads the batches of a file, one buffer at a time, and the next buffer meanwhile. The file must stay open until `next`
+ * resolves.
+ */
 class BatchReader {
   readonly #file: DiskFile;
   readonly #end: number;
@@ -58,6 +68,8 @@ class BatchReader {
   readonly #buffers: BufferPool;
   #at = 0;
   #buffer: Uint8Array | undefined;
+  /** Read at `#at` that has begun. */
+  #ahead: Reading | undefined;
 
   constructor(
     file: DiskFile,
@@ -69,25 +81,42 @@ class BatchReader {
     this.#buffers = buffers;
   }
 
-  /** Gives the buffer of the last `next` back to the pool. */
+  /** Gives all buffers back to the pool: that of the last `next`, and the next one once its read has ended. */
   release(): void {
+    this.#releaseLast();
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead === undefined) return;
+    const give = (): void => this.#buffers.give(ahead.buffer);
+    ahead.got.then(give, give);
+  }
+
+  #releaseLast(): void {
     if (this.#buffer !== undefined) this.#buffers.give(this.#buffer);
     this.#buffer = undefined;
+  }
+
+  /** Begins to read at `#at`. */
+  #read(want: number): Reading {
+    const buffer = this.#buffers.take(Math.min(want, this.#end - this.#at));
+    // Closed segments have often left the page cache: read them off the event loop.
+    return { buffer, got: this.#file.readLater(buffer, this.#at) };
   }
 
   /** Whole batches, at least one; undefined at the end of the file. They stay valid until the next call. */
   async next(): Promise<Uint8Array | undefined> {
     for (let want = this.#bufferBytes; this.#end - this.#at >= HEADER_SIZE; ) {
-      this.release();
-      const buffer = this.#buffers.take(Math.min(want, this.#end - this.#at));
+      this.#releaseLast();
+      const { buffer, got: reading } = this.#ahead ?? this.#read(want);
+      this.#ahead = undefined;
       this.#buffer = buffer;
-      // Closed segments have often left the page cache: read them off the event loop.
-      const got = await this.#file.readLater(buffer, this.#at);
+      const got = await reading;
       const view = viewOf(buffer);
       let whole = 0;
       while (got - whole >= HEADER_SIZE && got - whole >= batchSize(view, whole)) whole += batchSize(view, whole);
       if (whole > 0) {
         this.#at += whole;
+        this.#readAhead();
         return buffer.subarray(0, whole);
       }
       const needed = got < HEADER_SIZE ? Infinity : batchSize(view, 0);
@@ -95,6 +124,13 @@ class BatchReader {
       want = needed;
     }
     return undefined;
+  }
+
+  #readAhead(): void {
+    if (this.#end - this.#at < HEADER_SIZE) return;
+    this.#ahead = this.#read(this.#bufferBytes);
+    // Whoever awaits the read hears of its failure.
+    this.#ahead.got.catch(ignored("the next call of next rejects with it"));
   }
 }
 
