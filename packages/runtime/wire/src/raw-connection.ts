@@ -12,6 +12,8 @@ import { DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_SETUP_TIMEOUT_MS, type ResponseOf }
 import type { Endpoint } from "./endpoint.ts";
 import { FrameChannel, type FrameReceiver } from "./frame-channel.ts";
 import { WireError } from "./error/wire-error.ts";
+import { authenticate } from "./sasl/authenticate.ts";
+import type { SaslCredentials, Security } from "./sasl/credentials.ts";
 
 /** API by its name, which types the response, or by its key. */
 type AnyApi = ApiName | number;
@@ -21,9 +23,13 @@ export interface RawOptions {
   readonly clientId?: string;
   /** Longest time to connect, and to wait for a frame. 30 s by default. */
   readonly timeoutMs?: number;
+  /** TLS and SASL; neither by default. A session that ends is not renewed. */
+  readonly security?: Security | undefined;
 }
 
 const TIMEOUT_MS = 30_000;
+/** Versions of SaslHandshake and SaslAuthenticate. */
+const [HANDSHAKE, AUTHENTICATE] = [1, 2];
 
 /**
  * Connection that sends any bytes and returns frames, for peers that break the protocol on purpose and for requests at
@@ -41,18 +47,43 @@ export class RawConnection implements FrameReceiver {
   readonly #closing: (() => void)[] = [];
   #correlationId = 0;
 
-  private constructor(env: Env, endpoint: Endpoint, { clientId = "raw", timeoutMs = TIMEOUT_MS }: RawOptions) {
+  private constructor(
+    env: Env,
+    endpoint: Endpoint,
+    { clientId = "raw", timeoutMs = TIMEOUT_MS, security }: RawOptions,
+  ) {
     this.#env = env;
     this.#clientId = clientId;
     this.#timeoutMs = timeoutMs;
-    this.#channel = new FrameChannel(endpoint, { maxFrameBytes: DEFAULT_MAX_RESPONSE_BYTES }, this);
+    const frames = { maxFrameBytes: DEFAULT_MAX_RESPONSE_BYTES, tls: security?.tls };
+    this.#channel = new FrameChannel(endpoint, frames, this);
   }
 
-  /** Connects to a server. Rejects with a `WireError`. */
+  /** Connects to a server, and authenticates. Rejects with a `WireError`. */
   static async open(env: Env, endpoint: Endpoint, options: RawOptions = {}): Promise<RawConnection> {
     const connection = new RawConnection(env, endpoint, options);
     await connection.#channel.open(env, options.timeoutMs ?? DEFAULT_SETUP_TIMEOUT_MS);
-    return connection;
+    const credentials = options.security?.sasl;
+    if (credentials === undefined) return connection;
+    try {
+      await connection.authenticate(credentials);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Authenticates, perhaps once more (KIP-368). Resolves with the lifetime of the session in ms, 0 if it does not end. Rejects
+   * with a `WireError`.
+   */
+  authenticate(credentials: SaslCredentials): Promise<number> {
+    return authenticate({
+      ...{ env: this.#env, credentials, server: this.#channel.server, timeoutMs: this.#timeoutMs },
+      handshake: mechanism => this.ask("SaslHandshake", HANDSHAKE, { mechanism }),
+      authenticate: authBytes => this.ask("SaslAuthenticate", AUTHENTICATE, { authBytes }),
+    });
   }
 
   get isOpen(): boolean {

@@ -2,7 +2,14 @@ import { fromUtf8, type HashName, NetworkError, utf8 } from "@samsa/base";
 import { unsecuredToken } from "@samsa/sasl";
 import { expect, test } from "vitest";
 import { ScramServer, stored } from "../../../kernel/sasl/test/scram-server.ts";
-import { BearerTokens, BrokerConnection, clientCredentials, type SaslCredentials, WireError } from "../src/index.ts";
+import {
+  BearerTokens,
+  BrokerConnection,
+  clientCredentials,
+  RawConnection,
+  type SaslCredentials,
+  WireError,
+} from "../src/index.ts";
 import { AT, Fixture, OPTIONS, RANGES, type Received, VERSIONS } from "./fake-broker.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -115,6 +122,17 @@ test.each<[SaslCredentials, string, string]>([
   expect(error.message).toContain(said);
   await fixture.world.runFor(100);
   expect(fixture.connections.size).toBe(0);
+});
+
+test("a raw connection authenticates before its owner has it, or is closed", async () => {
+  const fixture = await SecuredFixture.start();
+  const open = (sasl: SaslCredentials) => RawConnection.open(fixture.env, AT, { security: { sasl } });
+  const raw = await fixture.settled(open({ ...ALICE, mechanism: "SCRAM-SHA-512" }));
+  await fixture.settled(raw.ask("Metadata", 12, METADATA));
+  expect(fixture.seen).toEqual(["SCRAM-SHA-512", "Metadata"]);
+  expect((await fixture.failed(open({ ...ALICE, password: "x" }))).code).toBe("AUTHENTICATION_FAILED");
+  await fixture.world.runFor(100);
+  expect(fixture.connections.size).toBe(1);
 });
 
 test("a port without SASL says so", async () => {

@@ -368,6 +368,7 @@ export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "runtime/storage/src/log-reader.ts readLater": "the bytes only warm the page cache",
   "runtime/storage/src/log.ts firstUndecided": "drops decided transactions",
   "runtime/storage/src/log.ts writePending": "a disk that refuses takes its directory offline",
+  "runtime/wire/src/raw-connection.ts authenticate": "a raw connection does not renew its session",
   "runtime/wire/src/raw-connection.ts send": "`ask` has one request in flight",
   "runtime/wire/src/raw-connection.ts write": "tests send little, or mean to send too much",
 };
