@@ -10,6 +10,7 @@ import { run } from "../processes/child.ts";
 import { until } from "../processes/until.ts";
 import { freePort } from "../processes/free-port.ts";
 import { findJava, findSamsa } from "../processes/runtimes.ts";
+import { type ClusterSecurity, wireSecurity } from "./cluster-security.ts";
 import { kafkaProgram, MixedNode, type NodePlan, type Programs } from "./mixed-node.ts";
 
 type QuorumState = ResponseOf<"DescribeQuorum">["topics"][number]["partitions"][number];
@@ -35,6 +36,8 @@ export interface ClusterPlan {
   /** `fixed`: voters are settings of all nodes; `changing`: they are records of the metadata (KIP-853). */
   readonly voters: "fixed" | "changing";
   readonly settings?: readonly string[];
+  /** TLS, passwords and an authorizer; clear text without them. */
+  readonly security?: ClusterSecurity | undefined;
   /** Puts something in front of a listener of node `id`, and returns the address at which others then reach it. */
   readonly front?: (id: number, listener: string) => Promise<string>;
 }
@@ -64,11 +67,13 @@ export class MixedCluster {
   readonly nodes: readonly MixedNode[];
   readonly #programs: Programs;
   readonly #home: string;
+  readonly #security: ClusterSecurity | undefined;
 
-  private constructor(nodes: readonly MixedNode[], programs: Programs, home: string) {
+  private constructor(nodes: readonly MixedNode[], programs: Programs, home: string, security?: ClusterSecurity) {
     this.nodes = nodes;
     this.#programs = programs;
     this.#home = home;
+    this.#security = security;
   }
 
   /** Formats all directories, and starts the controllers, then the brokers, all but those that are late. */
@@ -91,6 +96,7 @@ export class MixedCluster {
     // The tools of a cluster without nodes of Kafka need Java only when they are used.
     const programs = { java: await findJava(), samsa: await findSamsa() };
     const home = mkdtempSync(join(tmpdir(), "mixed-interop-"));
+    const { security } = plan;
     const places = await Promise.all(plan.nodes.map(node => placeOf(node, plan.front)));
     const controllers = places.filter(({ controller }) => controller !== undefined);
     const quorum =
@@ -100,10 +106,10 @@ export class MixedCluster {
     const settings = [...SETTINGS, quorum, ...(plan.settings ?? [])];
     const voters = firstVoters(plan.nodes, controllers);
     const nodes = plan.nodes.map((node, index) => {
-      const place = { ...entryAt(places, index), home, clusterId: CLUSTER_ID, settings, voters };
+      const place = { ...entryAt(places, index), home, clusterId: CLUSTER_ID, settings, voters, security };
       return new MixedNode(node, programs, place);
     });
-    const cluster = new MixedCluster(nodes, programs, home);
+    const cluster = new MixedCluster(nodes, programs, home, security);
     try {
       await Promise.all(nodes.map(node => node.format()));
     } catch (error) {
@@ -131,10 +137,11 @@ export class MixedCluster {
       .join(",");
   }
 
-  /** Sends a request to a node, to its broker if it has one. */
+  /** Sends a request to a node as the administrator, to its broker if it has one. */
   async ask<N extends ApiName>(id: number, api: N, version: number, body: object): Promise<ResponseOf<N>> {
     const { broker, controller } = this.node(id);
-    const connection = await connect(broker ?? controller ?? "");
+    const login = this.#security?.client(this.#security.admin);
+    const connection = await connect(broker ?? controller ?? "", login && { security: wireSecurity(login) });
     try {
       return await connection.ask(api, version, body);
     } finally {

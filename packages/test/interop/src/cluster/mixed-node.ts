@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child, run } from "../processes/child.ts";
 import { type Java, Missing, type Program } from "../processes/runtimes.ts";
 import { connect } from "../differential/connection.ts";
+import type { ClusterSecurity } from "./cluster-security.ts";
 
 /** Implementation that a node of a cluster runs. */
 export type Vendor = "kafka" | "samsa";
@@ -44,6 +45,8 @@ interface Place extends Addresses {
   readonly settings: readonly string[];
   /** First voters, with the ids of their directories, as `storage format` wants them. */
   readonly voters: string;
+  /** Certificates and users; without them, all connections are in clear text. */
+  readonly security: ClusterSecurity | undefined;
 }
 
 /** Time for a stop before SIGKILL ends the node, which fails the test. */
@@ -60,8 +63,11 @@ export class MixedNode implements Addresses {
   readonly #programs: Programs;
   /** Path of its server.properties. */
   readonly file: string;
+  /** Folder of its settings, its data and its certificate. */
+  readonly home: string;
   readonly #clusterId: string;
   readonly #voters: string;
+  readonly #security: ClusterSecurity | undefined;
   #child: Child | undefined;
   #isAdopted = false;
   #log = "";
@@ -73,19 +79,24 @@ export class MixedNode implements Addresses {
     this.#programs = programs;
     this.#clusterId = place.clusterId;
     this.#voters = place.voters;
+    this.#security = place.security;
     const home = join(place.home, String(plan.id));
     mkdirSync(home);
+    this.home = home;
+    this.#security?.prepare(home, plan.id);
+    const name = this.#security === undefined ? "PLAINTEXT" : "SASL_SSL";
     this.directory = join(home, "data");
     this.file = join(home, "server.properties");
     const settings = [
       `node.id=${plan.id}`,
       `process.roles=${plan.roles}`,
-      `listeners=${listeners(place.own)}`,
+      `listeners=${listeners(name, place.own)}`,
       ...(place.own.broker === place.broker && place.own.controller === place.controller
         ? []
-        : [`advertised.listeners=${listeners(place)}`]),
+        : [`advertised.listeners=${listeners(name, place)}`]),
       "controller.listener.names=CONTROLLER",
       `log.dirs=${this.directory}`,
+      ...(this.#security?.settings(home) ?? []),
       ...place.settings,
       ...(plan.settings ?? []),
     ];
@@ -105,6 +116,12 @@ export class MixedNode implements Addresses {
     this.#isAdopted = true;
   }
 
+  /** Changes settings, which count from the next start on. */
+  configure(settings: readonly string[]): void {
+    // The last value of a setting counts.
+    appendFileSync(this.file, `${settings.join("\n")}\n`);
+  }
+
   get pid(): number {
     return this.#child?.pid ?? -1;
   }
@@ -119,7 +136,8 @@ export class MixedNode implements Addresses {
   async format(): Promise<void> {
     const { format = [], isVoter } = this.plan;
     const more = isVoter === true ? ["--initial-controllers", this.#voters] : [];
-    const args = ["format", "-t", this.#clusterId, "-c", this.file, ...more, ...format];
+    const users = this.controller === undefined ? [] : (this.#security?.firstUsers() ?? []);
+    const args = ["format", "-t", this.#clusterId, "-c", this.file, ...more, ...users, ...format];
     const { command, args: all } = this.#program("kafka.tools.StorageTool", ["storage"], args);
     await run(command, all);
   }
@@ -178,9 +196,9 @@ export class MixedNode implements Addresses {
   }
 }
 
-function listeners({ broker, controller }: Addresses): string {
+function listeners(name: string, { broker, controller }: Addresses): string {
   return [
-    ...(broker === undefined ? [] : [`PLAINTEXT://${broker}`]),
+    ...(broker === undefined ? [] : [`${name}://${broker}`]),
     ...(controller === undefined ? [] : [`CONTROLLER://${controller}`]),
   ].join(",");
 }

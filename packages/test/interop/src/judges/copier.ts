@@ -14,6 +14,19 @@ export interface Copy {
 }
 
 /**
+ * Starts our copier of Java (`java/Copier.java`), whose clients have the settings of a file. Otherwise it does what Kafka's
+ * does.
+ */
+export function startOurCopier(
+  java: Java,
+  file: string,
+  { partition, count }: Pick<Copy, "partition" | "count">,
+): Child {
+  const { command, args } = java("Copier", file, String(partition), String(count));
+  return new Child(command, args);
+}
+
+/**
  * Starts Kafka's copier (TransactionalMessageCopier) of one partition in transactions of 100 records, some of which it
  * aborts. It prints its progress, continues where the one before it with the same partition was killed, and exits with 0.
  */

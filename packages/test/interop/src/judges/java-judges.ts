@@ -113,7 +113,7 @@ export class ConsoleJudge implements Judge {
 }
 
 /** Temporary properties file for programs that take settings only from a file. */
-class PropertiesFile {
+export class PropertiesFile {
   readonly path: string;
   readonly #folder: string;
 
@@ -146,10 +146,13 @@ export class VerifiableJudge implements Producing {
   readonly idempotent = true;
   readonly #java: Java;
   readonly #server: string;
+  readonly #settings: string;
 
-  constructor(java: Java, server: string) {
+  /** `settings`: lines of the producer's file of properties, beside those of a load. */
+  constructor(java: Java, server: string, settings: readonly string[] = []) {
     this.#java = java;
     this.#server = server;
+    this.#settings = settings.map(line => `${line}\n`).join("");
   }
 
   createTopic(topic: string, partitions: number): Promise<void> {
@@ -158,7 +161,7 @@ export class VerifiableJudge implements Producing {
 
   /** Writes the numbers from 0 to `count` - 1 as values. */
   async produce(topic: string, codec: Codec, count: number): Promise<Acknowledged[]> {
-    const file = new PropertiesFile(`compression.type=${codec}\nlinger.ms=20\n`);
+    const file = new PropertiesFile(`compression.type=${codec}\nlinger.ms=20\n${this.#settings}`);
     try {
       const bounds = ["--max-messages", String(count), "--repeating-keys", "7", "--command-config", file.path];
       const args = ["--bootstrap-server", this.#server, "--topic", topic, "--acks", "-1", ...bounds];
@@ -180,7 +183,7 @@ export class VerifiableJudge implements Producing {
 
   async load(topic: string, onAck: (acknowledged: Acknowledged) => void): Promise<Load> {
     // VerifiableProducer does not retry by default.
-    const file = new PropertiesFile("retries=2147483647\nreconnect.backoff.max.ms=500\n");
+    const file = new PropertiesFile(`retries=2147483647\nreconnect.backoff.max.ms=500\n${this.#settings}`);
     const bounds = ["--throughput", "500", "--command-config", file.path];
     const args = ["--bootstrap-server", this.#server, "--topic", topic, "--acks", "-1", ...bounds];
     const program = this.#java(`${TOOLS}.VerifiableProducer`, ...args);

@@ -1,5 +1,6 @@
 import { ignored } from "@samsa/base";
-import kafkajs, { type Consumer, type Kafka, type KafkaMessage, type Producer } from "kafkajs";
+import kafkajs, { type Consumer, type Kafka, type KafkaConfig, type KafkaMessage, type Producer } from "kafkajs";
+import type { ClientSecurity } from "../cluster/cluster-security.ts";
 import { until } from "../processes/until.ts";
 import { CODECS, type Codec, registerCodecs } from "./codecs.ts";
 import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Read } from "./judge.ts";
@@ -43,6 +44,12 @@ const TIMES: Times = { firstMs: 50, mostMs: 500, requestMs: 30_000 };
 /** Time after which a client gives up, at the least. */
 const GIVE_UP_MS = 50_000;
 
+/** Security as KafkaJS takes it. */
+function securityOf({ ca, mechanism, username, password }: ClientSecurity): Pick<KafkaConfig, "ssl" | "sasl"> {
+  const name = mechanism === "SCRAM-SHA-256" ? "scram-sha-256" : "scram-sha-512";
+  return { ssl: { ca }, sasl: { mechanism: name as "scram-sha-512", username, password } };
+}
+
 /** Judge that uses KafkaJS. */
 export class KafkajsJudge implements Judge {
   readonly codecs = CODECS;
@@ -51,12 +58,13 @@ export class KafkajsJudge implements Judge {
   readonly kafka: Kafka;
 
   /** `servers`: addresses, separated by commas. */
-  constructor(servers: string, { firstMs, mostMs, requestMs }: Times = TIMES) {
+  constructor(servers: string, { firstMs, mostMs, requestMs }: Times = TIMES, security?: ClientSecurity) {
     registerCodecs();
     this.kafka = new kafkajs.Kafka({
       brokers: servers.split(","),
       clientId: "kafkajs-judge",
       logLevel: kafkajs.logLevel.NOTHING,
+      ...(security === undefined ? {} : securityOf(security)),
       requestTimeout: requestMs,
       retry: { initialRetryTime: firstMs, maxRetryTime: mostMs, retries: Math.ceil(GIVE_UP_MS / mostMs) },
     });

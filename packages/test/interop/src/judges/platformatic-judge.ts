@@ -1,6 +1,7 @@
 import { ignored } from "@samsa/base";
 import {
   Admin,
+  type BaseOptions,
   Consumer,
   type Message,
   type MessageToProduce,
@@ -9,6 +10,7 @@ import {
   stringDeserializers,
   stringSerializers,
 } from "@platformatic/kafka";
+import type { ClientSecurity } from "../cluster/cluster-security.ts";
 import { CODECS, type Codec } from "./codecs.ts";
 import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Read } from "./judge.ts";
 import { nextOffsets } from "./kafkajs-judge.ts";
@@ -63,20 +65,26 @@ async function sendUntilTaken(
   }
 }
 
+/** Security as @platformatic/kafka takes it. */
+function securityOf({ ca, mechanism, username, password }: ClientSecurity): Pick<BaseOptions, "tls" | "sasl"> {
+  return { tls: { ca }, sasl: { mechanism, username, password } };
+}
+
 /** Judge that uses @platformatic/kafka. */
 export class PlatformaticJudge implements Judge {
   readonly codecs = CODECS;
   readonly places = true;
   readonly idempotent = false;
-  readonly #base: { clientId: string; bootstrapBrokers: string[]; retries: number; retryDelay: number };
+  readonly #base: BaseOptions & { readonly bootstrapBrokers: string[] };
 
   /** `servers`: addresses, separated by commas. */
-  constructor(servers: string, retries = 200) {
+  constructor(servers: string, retries = 200, security?: ClientSecurity) {
     this.#base = {
       clientId: "platformatic-judge",
       bootstrapBrokers: servers.split(","),
       retries,
       retryDelay: 100,
+      ...(security === undefined ? {} : securityOf(security)),
     };
   }
 
