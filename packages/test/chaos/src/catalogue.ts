@@ -7,6 +7,7 @@ import { GROUPS } from "./scenarios/groups.ts";
 import { LAST_REPLICA } from "./scenarios/last-replica.ts";
 import { MIXES } from "./scenarios/mixes.ts";
 import { CUT_NETWORKS } from "./scenarios/partitions.ts";
+import { RENEWALS } from "./scenarios/renewals.ts";
 import { SIMULATED } from "./scenarios/simulated.ts";
 import { TRANSACTIONS } from "./scenarios/transactions.ts";
 import { ZOMBIES } from "./scenarios/zombies.ts";
@@ -25,5 +26,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...GROUPS,
   ...LAST_REPLICA,
   ...MIXES,
+  ...RENEWALS,
   ...SIMULATED,
 ].toSorted((a, b) => numberOf(a) - numberOf(b));

@@ -1,6 +1,7 @@
 import { Prng } from "@samsa/sim";
 import { NotRun, Run } from "./frame/run.ts";
 import type { Scenario } from "./frame/scenario.ts";
+import type { Variation } from "./frame/variation.ts";
 import type { Verdict } from "./frame/verdict.ts";
 
 /** Options of a run. */
@@ -9,6 +10,8 @@ export interface PlayOptions {
   /** Number of times that a scenario repeats its faults. */
   readonly rounds: number;
   readonly say: (line: string) => void;
+  /** Cluster on which it is played; three nodes of Samsa in clear text by default. */
+  readonly variations?: readonly Variation[];
 }
 
 /** Outcome of a run; `missing` is the thing without which it could not go on. */
@@ -19,12 +22,16 @@ export function judged({ reasons, unjudged }: Run, missing: string | undefined):
 }
 
 /** Plays a scenario. Never rejects: a failure is a broken rule. */
-export async function play(scenario: Scenario, { seed, rounds, say }: PlayOptions): Promise<Verdict> {
-  const { id, title } = scenario;
-  const run = new Run(new Prng(`${id}/${seed}`), rounds, line => say(`${id}: ${line}`));
+export async function play(scenario: Scenario, options: PlayOptions): Promise<Verdict> {
+  const { seed, rounds, say, variations = [] } = options;
+  const { id } = scenario;
+  const title = [scenario.title, ...variations].join(", ");
+  const run = new Run(new Prng(`${id}/${seed}`), rounds, line => say(`${id}: ${line}`), { variations });
   const began = performance.now();
   let missing: string | undefined;
   try {
+    const other = variations.find(variation => scenario.variations?.includes(variation) !== true);
+    if (other !== undefined) throw new NotRun(`it is not played on a ${other} cluster`);
     await scenario.play(run);
   } catch (error) {
     if (error instanceof NotRun) missing = error.message;

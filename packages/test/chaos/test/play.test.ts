@@ -39,6 +39,16 @@ test("a verdict tells the broken rules, or what is missing", async () => {
   expect(missing).toMatchObject({ outcome: "not run", reasons: ["there is no Java"] });
 });
 
+test("a scenario is played on the clusters that it names, and tells which", async () => {
+  const variations = ["secured"] as const;
+  const secured = { ...scenario(run => run.hold(run.is("secured") && !run.is("mixed"), "it is secured")), variations };
+  const held = await play(secured, { ...options, variations });
+  expect(held).toMatchObject({ outcome: "held", title: "a test, secured" });
+  expect((await play(secured, options)).outcome).toBe("broken");
+  const mixed = await play(secured, { ...options, variations: ["secured", "mixed"] });
+  expect(mixed).toMatchObject({ outcome: "not run", reasons: ["it is not played on a mixed cluster"] });
+});
+
 test("a failure breaks a rule, and so does what was found before something was missing", async () => {
   const failed = await play(
     scenario(() => {
@@ -59,7 +69,7 @@ test("a failure breaks a rule, and so does what was found before something was m
 
 test("a time that is too long breaks a rule, and is not judged on a busy machine", () => {
   const of = (load: number, holds: boolean) => {
-    const run = new Run(new Prng("times"), 1, options.say, () => load);
+    const run = new Run(new Prng("times"), 1, options.say, { load: () => load });
     run.holdTime(holds, "it is quick");
     const { reasons, unjudged } = run;
     return [reasons.length, unjudged.length, judged(run, undefined).outcome];
@@ -80,8 +90,8 @@ test("the same seed draws the same faults", async () => {
   expect(draws[2]).not.toBe(draws[0]);
 });
 
-test("the catalogue has the scenarios R1 to R30 in their order", () => {
-  expect(SCENARIOS.map(({ id }) => id)).toEqual(Array.from({ length: 30 }, (_, i) => `R${i + 1}`));
+test("the catalogue has the scenarios R1 to R31 in their order", () => {
+  expect(SCENARIOS.map(({ id }) => id)).toEqual(Array.from({ length: 31 }, (_, i) => `R${i + 1}`));
 });
 
 test("a gap that still lasts counts, and one before the mark does not", () => {

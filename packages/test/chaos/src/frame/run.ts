@@ -1,5 +1,6 @@
 import { availableParallelism, loadavg } from "node:os";
 import type { Prng } from "@samsa/sim";
+import type { Variation } from "./variation.ts";
 import type { Figures } from "./verdict.ts";
 
 /** Processes that want to run for each processor, from which on times tell more of the machine than of the cluster. */
@@ -7,6 +8,13 @@ const BUSY = 2;
 
 /** Figures of which the largest of several measurements counts. */
 type Duration = "writePauseMs" | "readPauseMs" | "recoveryMs";
+
+/** Circumstances of a run. */
+interface Circumstances {
+  /** Returns the number of processes that want to run. */
+  readonly load?: () => number;
+  readonly variations?: readonly Variation[];
+}
 
 /** Run of one scenario: its draws, what it says, and what it finds. */
 export class Run {
@@ -19,14 +27,20 @@ export class Run {
   /** Rules about times that could not be judged. */
   readonly unjudged: string[] = [];
 
+  readonly #variations: readonly Variation[];
   readonly #load: () => number;
 
-  /** `load` returns the number of processes that want to run. */
-  constructor(rng: Prng, rounds: number, say: (line: string) => void, load = () => loadavg()[0] ?? 0) {
+  constructor(rng: Prng, rounds: number, say: (line: string) => void, circumstances: Circumstances = {}) {
+    const { load = () => loadavg()[0] ?? 0, variations = [] } = circumstances;
+    this.#variations = variations;
     this.#load = load;
     this.rng = rng;
     this.rounds = rounds;
     this.say = say;
+  }
+
+  is(variation: Variation): boolean {
+    return this.#variations.includes(variation);
   }
 
   /** Notes a broken rule. */

@@ -6,6 +6,8 @@ import { onStage, type Stage } from "../stage/stage.ts";
 /** Longest pauses of writes, in ms. */
 const KILL_MS = 1000;
 const RESTART_MS = 300;
+/** Pause at a cluster whose controller of Kafka notices by a session that a process has ended. */
+const SESSION_MS = 12_000;
 /** Time in which another controller must change metadata, in ms. */
 const CONTROLLER_MS = 1500;
 /** Time after which a topic that cannot be created is given up, in ms. */
@@ -29,7 +31,7 @@ async function bounce(stage: Stage, node: MixedNode, how: How): Promise<void> {
   const [first] = stage.writers;
   const longest = first?.gaps.longest ?? 0;
   const all = stage.pauses();
-  const limit = how === "kill" ? KILL_MS : RESTART_MS;
+  const limit = run.is("mixed") ? SESSION_MS : how === "kill" ? KILL_MS : RESTART_MS;
   run.say(
     `${how} of node ${node.id}: ${Math.round(without)} ms, then ${Math.round(longest)} ms; all clients ${all.toFixed()} ms`,
   );
@@ -86,6 +88,7 @@ export const BOUNCES_OF_NODES: readonly Scenario[] = [
     does: "A leader of the load's topic is stopped with SIGTERM, on another cluster killed with SIGKILL, and started again.",
     rule: `Nothing acknowledged is lost; writes pause for at most ${RESTART_MS} ms at a stop and ${KILL_MS} ms at a kill.`,
     runs: "processes",
+    variations: ["secured", "mixed"],
     play: leaderOnce,
   },
   {
@@ -94,6 +97,7 @@ export const BOUNCES_OF_NODES: readonly Scenario[] = [
     does: `The leader of one partition ends ${BOUNCES} times, killed and stopped in turn, wherever it has gone.`,
     rule: "As R1, and an idempotent producer writes nothing twice.",
     runs: "processes",
+    variations: ["secured", "mixed"],
     play: leaderChased,
   },
   {
@@ -102,6 +106,7 @@ export const BOUNCES_OF_NODES: readonly Scenario[] = [
     does: "The active controller is killed while a topic is created, then the next one is stopped, three times.",
     rule: `As R1, and metadata can be changed again within ${CONTROLLER_MS} ms.`,
     runs: "processes",
+    variations: ["secured"],
     play: controllerChased,
   },
 ];

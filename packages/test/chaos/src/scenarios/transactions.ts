@@ -1,5 +1,16 @@
 import { ignored } from "@samsa/base";
-import { type Child, findJava, type Java, Missing, startCopier, until, VerifiableJudge } from "@samsa/interop";
+import {
+  type Child,
+  findJava,
+  findOurJava,
+  type Java,
+  Missing,
+  PropertiesFile,
+  startCopier,
+  startOurCopier,
+  until,
+  VerifiableJudge,
+} from "@samsa/interop";
 import { NotRun, type Run } from "../frame/run.ts";
 import type { Scenario } from "../frame/scenario.ts";
 import { onStage, SHORT_SESSIONS, type Stage } from "../stage/stage.ts";
@@ -13,8 +24,8 @@ const DOWN_MS = 1500;
 
 type Fault = (stage: Stage, round: number) => Promise<void>;
 
-async function needJava(): Promise<Java> {
-  const java = await findJava();
+async function needJava(isOurs = false): Promise<Java> {
+  const java = await (isOurs ? findOurJava() : findJava());
   if (java instanceof Missing) throw new NotRun(java.reason);
   return java;
 }
@@ -25,13 +36,23 @@ async function copy(run: Run, stage: Stage, faults: CopyFaults): Promise<void> {
   const { brokers } = stage.cluster;
   for (const topic of ["in", "out"]) await stage.createTopic(topic);
   await stage.whole();
-  const written = await new VerifiableJudge(java, brokers).produce("in", "none", faults.records ?? COPIED);
+  const judge = new VerifiableJudge(java, brokers, stage.javaSettings);
+  const written = await judge.produce("in", "none", faults.records ?? COPIED);
   const counts = [0, 1, 2].map(partition => written.filter(ack => ack.partition === partition).length);
   const left = counts.map((count, partition) => ({ partition, count }));
   let isOver = false;
   const progress = { lines: 0 };
-  const copiers = left.map(one => play(java, { ...one, brokers, kills: faults.kills ?? 0, progress }));
-  const done = Promise.all(copiers).finally(() => (isOver = true));
+  const ours = stage.security && {
+    java: await needJava(true),
+    file: new PropertiesFile([`bootstrap.servers=${brokers}`, ...stage.javaSettings, ""].join("\n")),
+  };
+  const start = (one: Part): Child =>
+    ours === undefined ? startCopier(java, { ...one, brokers }) : startOurCopier(ours.java, ours.file.path, one);
+  const copiers = left.map(one => play(start, { ...one, kills: faults.kills ?? 0, progress }));
+  const done = Promise.all(copiers).finally(() => {
+    isOver = true;
+    ours?.file.remove();
+  });
   done.catch(ignored("awaited below"));
   for (let round = 0; !isOver && faults.node !== undefined && round < 6 * run.rounds; round++) {
     const wanted = progress.lines + 4;
@@ -66,18 +87,21 @@ interface CopyFaults {
   readonly records?: number;
 }
 
-interface CopyPlan {
-  readonly brokers: string;
+/** Partition that a copier copies, and its number of records. */
+interface Part {
   readonly partition: number;
   readonly count: number;
+}
+
+interface CopyPlan extends Part {
   readonly kills: number;
   readonly progress: { lines: number };
 }
 
 /** Runs the copier of a partition, killed and started again `kills` times. */
-async function play(java: Java, { brokers, partition, count, kills, progress }: CopyPlan): Promise<void> {
+async function play(start: (part: Part) => Child, { partition, count, kills, progress }: CopyPlan): Promise<void> {
   for (let life = 0; count > 0; life++) {
-    const child = startCopier(java, { brokers, partition, count });
+    const child = start({ partition, count });
     const before = progress.lines;
     const timer = setTimeout(() => child.kill(), COPY_MS);
     let seen = 0;
@@ -225,6 +249,7 @@ export const TRANSACTIONS: readonly Scenario[] = [
     does: `Kafka's copiers copy ${MANY} records in transactions, some aborted, while nodes are killed and stopped in turn.`,
     rule: "A reader of committed records finds each record exactly once.",
     runs: "processes",
+    variations: ["secured", "mixed"],
     play: bounced,
   },
   {
@@ -233,6 +258,7 @@ export const TRANSACTIONS: readonly Scenario[] = [
     does: "The copiers of R4 are killed twice each in the middle, and started again with the same transactional id.",
     rule: "As R4.",
     runs: "processes",
+    variations: ["secured", "mixed"],
     play: copiersKilled,
   },
   {

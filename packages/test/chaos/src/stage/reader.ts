@@ -65,9 +65,9 @@ export class Reader {
     this.#disconnect = undefined;
   }
 
-  /** Offsets that the coordinator tells now, by partition. */
-  async offsets(): Promise<Map<number, number>> {
-    const admin = this.#judge.kafka.admin();
+  /** Offsets that the coordinator tells a client now, by partition. */
+  async offsets({ kafka }: KafkajsJudge): Promise<Map<number, number>> {
+    const admin = kafka.admin();
     await admin.connect();
     try {
       const [answer] = await admin.fetchOffsets({ groupId: this.group, topics: [this.topic] });

@@ -1,23 +1,30 @@
 import { ignored, ZERO_UUID } from "@samsa/base";
 import {
+  type ClientSecurity,
   type ClusterPlan,
+  ClusterSecurity,
   findJava,
+  javaSettings,
   KafkajsJudge,
+  type Login,
   Missing,
   MixedCluster,
   type MixedNode,
   PlatformaticJudge,
+  renewed,
   until,
   VerifiableJudge,
+  wireSecurity,
 } from "@samsa/interop";
 import type { ApiName } from "@samsa/protocol";
-import type { ResponseOf } from "@samsa/wire";
+import type { ResponseOf, Security } from "@samsa/wire";
 import { brokenBy, checkHistory, fallenOffsets, type Logged } from "../check/history.ts";
 import { unequalReplicas } from "../check/replicas.ts";
 import { NotRun, type Run } from "../frame/run.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { Reader } from "./reader.ts";
 import { SteadyProducer } from "./steady-producer.ts";
+import { makeUser } from "./users.ts";
 import { connectAs, readPartition } from "./wire.ts";
 import { type Producer, Writer } from "./writer.ts";
 
@@ -34,6 +41,8 @@ export interface StageOptions {
   readonly isProxied?: boolean;
   /** Log directories of nodes that have others than the usual one, by id. */
   readonly directories?: ReadonlyMap<number, readonly string[]>;
+  /** Plays it on a secured cluster in any case. */
+  readonly isSecured?: true;
   /** Settings of the topics of the loads. */
   readonly topicConfigs?: Readonly<Record<string, string>>;
 }
@@ -45,7 +54,17 @@ const PARTITIONS = 3;
 const TIMES = { firstMs: 20, mostMs: 100, requestMs: 3000 };
 const AUDITOR = "auditor";
 
-const samsa = (id: number): ClusterPlan["nodes"][number] => ({ id, vendor: "samsa", roles: "broker,controller" });
+/** Three nodes with both roles, in a quorum whose voters are records of the metadata if both vendors are among them. */
+function usualNodes(isMixed: boolean): Pick<ClusterPlan, "nodes" | "voters"> {
+  if (!isMixed) {
+    const nodes = [1, 2, 3].map(id => ({ id, vendor: "samsa", roles: "broker,controller" }) as const);
+    return { voters: "fixed", nodes };
+  }
+  const mixed = (["samsa", "kafka", "samsa"] as const).map(
+    (vendor, i) => ({ id: i + 1, vendor, roles: "broker,controller", isVoter: true }) as const,
+  );
+  return { voters: "changing", nodes: mixed };
+}
 
 /** Settings of a cluster of three. Sessions are Kafka's unless a scenario wants shorter ones. */
 const SETTINGS: readonly string[] = [
@@ -70,54 +89,97 @@ export class Stage {
   readonly run: Run;
   readonly cluster: MixedCluster;
   readonly proxy: FaultProxy;
+  /** Certificates and users of a secured cluster. */
+  readonly security: ClusterSecurity | undefined;
+  /** User of the loads on a secured cluster. */
+  login: Login = renewed({ mechanism: "SCRAM-SHA-512", username: "app", password: "" });
   readonly writers: Writer[] = [];
   readonly readers: Reader[] = [];
   /** Nodes that do not answer. */
   readonly asleep = new Set<number>();
   readonly #options: StageOptions;
+  /** Times that the loads were begun. */
+  #loads = 0;
 
-  private constructor(run: Run, cluster: MixedCluster, proxy: FaultProxy, options: StageOptions) {
-    this.run = run;
-    this.cluster = cluster;
-    this.proxy = proxy;
-    this.#options = options;
+  private constructor(parts: {
+    readonly run: Run;
+    readonly cluster: MixedCluster;
+    readonly proxy: FaultProxy;
+    readonly security: ClusterSecurity | undefined;
+    readonly options: StageOptions;
+  }) {
+    this.run = parts.run;
+    this.cluster = parts.cluster;
+    this.proxy = parts.proxy;
+    this.security = parts.security;
+    this.#options = parts.options;
   }
 
   static async open(run: Run, options: StageOptions): Promise<Stage> {
+    const security = options.isSecured === true || run.is("secured") ? new ClusterSecurity() : undefined;
+    if (run.is("mixed") && (await findJava()) instanceof Missing) throw new NotRun("there is no Java");
     const proxy = new FaultProxy();
-    const nodes = options.nodes ?? [1, 2, 3].map(samsa);
+    const usual = usualNodes(run.is("mixed"));
+    const { nodes = usual.nodes, voters = options.nodes === undefined ? usual.voters : "fixed" } = options;
     // Links of its own: it reaches the nodes that other clients are cut off from.
     for (const { id } of nodes) proxy.link(AUDITOR, String(id));
     try {
       const cluster = await MixedCluster.start({
-        voters: options.voters ?? "fixed",
+        voters,
         nodes,
+        security,
         settings: [...SETTINGS, ...(options.settings ?? [])],
         ...(options.isProxied === true ? { front: (id, listener) => proxy.front(id, listener) } : {}),
       });
-      return new Stage(run, cluster, proxy, options);
+      const stage = new Stage({ run, cluster, proxy, security, options });
+      try {
+        if (security !== undefined) await makeUser(stage, stage.login);
+        return stage;
+      } catch (error) {
+        run.say(cluster.log());
+        await cluster.dispose();
+        throw error;
+      }
     } catch (error) {
       await proxy.close();
       throw error;
     }
   }
 
-  /** Client of KafkaJS that asks again quickly. */
-  get kafkajs(): KafkajsJudge {
-    return new KafkajsJudge(this.cluster.brokers, TIMES);
+  /** Security of the user of the loads. */
+  get #client(): ClientSecurity | undefined {
+    return this.security?.client(this.login);
   }
 
-  /** Begins a load with a topic of its own; the first one also gets a reader. */
+  /** Settings of Java's clients for the user of the loads. */
+  get javaSettings(): readonly string[] {
+    const client = this.#client;
+    return client === undefined ? [] : javaSettings(client);
+  }
+
+  #wire(login = this.security?.admin): Security | undefined {
+    return login === undefined || this.security === undefined ? undefined : wireSecurity(this.security.client(login));
+  }
+
+  /** Client of KafkaJS that asks again quickly. */
+  get kafkajs(): KafkajsJudge {
+    return new KafkajsJudge(this.cluster.brokers, TIMES, this.#client);
+  }
+
+  /** Begins loads with topics of their own; the first one also gets a reader. */
   async load(...kinds: readonly ClientKind[]): Promise<void> {
+    const suffix = this.#loads === 0 ? "" : `-${this.#loads}`;
+    this.#loads++;
     for (const kind of kinds) {
       const producer = await this.#producer(kind);
-      await this.createTopic(kind, { configs: this.#options.topicConfigs ?? {} });
+      const topic = `${kind}${suffix}`;
+      await this.createTopic(topic, { configs: this.#options.topicConfigs ?? {} });
       await this.whole();
-      const writer = new Writer(kind, kind, producer);
+      const writer = new Writer(topic, topic, producer);
       await writer.start();
       this.writers.push(writer);
       if (this.readers.length > 0) continue;
-      const reader = new Reader(this.kafkajs, kind);
+      const reader = new Reader(this.kafkajs, topic);
       this.readers.push(reader);
       await reader.start();
     }
@@ -127,12 +189,12 @@ export class Stage {
   }
 
   async #producer(kind: ClientKind): Promise<Producer> {
-    if (kind === "steady") return new SteadyProducer(this.cluster.brokers, PARTITIONS);
+    if (kind === "steady") return new SteadyProducer(this.cluster.brokers, PARTITIONS, this.#wire(this.login));
     if (kind === "kafkajs") return this.kafkajs;
-    if (kind === "platformatic") return new PlatformaticJudge(this.cluster.brokers, 1);
+    if (kind === "platformatic") return new PlatformaticJudge(this.cluster.brokers, 1, this.#client);
     const java = await findJava();
     if (java instanceof Missing) throw new NotRun(java.reason);
-    return new VerifiableJudge(java, this.cluster.brokers);
+    return new VerifiableJudge(java, this.cluster.brokers, this.javaSettings);
   }
 
   async createTopic(
@@ -174,10 +236,10 @@ export class Stage {
     return found;
   }
 
-  /** Sends a request to a node, to its broker if it has one. */
+  /** Sends a request to a node as the administrator, to its broker if it has one. */
   async ask<N extends ApiName>(id: number, api: N, version: number, body: object): Promise<ResponseOf<N>> {
     const { broker, controller } = this.cluster.node(id);
-    const connection = await connectAs(AUDITOR, broker ?? controller ?? "", ASK_MS);
+    const connection = await connectAs(AUDITOR, broker ?? controller ?? "", ASK_MS, this.#wire());
     try {
       return await connection.ask(api, version, body);
     } finally {
@@ -251,24 +313,42 @@ export class Stage {
     const all: Logged[] = [];
     for (const { partitionIndex: partition, leaderId } of await this.partitions(topic)) {
       const { broker = "" } = this.cluster.node(leaderId);
-      all.push(...(await readPartition(broker, { topic, partition, committed })));
+      all.push(...(await readPartition(broker, { topic, partition, committed, security: this.#wire() })));
     }
     return all;
   }
 
   /** Ends the loads, and compares what clients were told with what all replicas hold. */
   async finish(): Promise<void> {
+    await this.#end(this.writers, this.readers);
+    await this.equal();
+  }
+
+  /** Begins loads with the login that counts now, then ends those of before and compares what their clients were told. */
+  async replaceLoads(...kinds: readonly ClientKind[]): Promise<void> {
+    const [writers, readers] = [this.writers.splice(0), this.readers.splice(0)];
+    try {
+      await this.load(...kinds);
+      await this.#end(writers, readers);
+    } catch (error) {
+      // The end of the stage ends them, too.
+      this.writers.push(...writers);
+      this.readers.push(...readers);
+      throw error;
+    }
+  }
+
+  async #end(writers: readonly Writer[], readers: readonly Reader[]): Promise<void> {
     const { run } = this;
-    for (const writer of this.writers) {
+    for (const writer of writers) {
       await writer.stop().catch((error: unknown) => run.broken(`${writer.name} gave up: ${String(error)}`));
     }
     await this.whole();
-    for (const writer of this.writers) await this.#check(writer);
-    for (const reader of this.readers) await reader.stop();
-    for (const reader of this.readers) {
-      for (const fallen of fallenOffsets(reader.committed, await reader.offsets())) run.broken(fallen);
+    for (const writer of writers) await this.#check(writer, readers);
+    for (const reader of readers) await reader.stop();
+    for (const reader of readers) {
+      for (const fallen of fallenOffsets(reader.committed, await reader.offsets(this.kafkajs))) run.broken(fallen);
     }
-    await this.equal();
   }
 
   /** Compares all replicas, which are in sync and idle. */
@@ -285,10 +365,10 @@ export class Stage {
     for (const pair of unequal) this.run.broken(pair);
   }
 
-  async #check(writer: Writer): Promise<void> {
+  async #check(writer: Writer, all: readonly Reader[]): Promise<void> {
     const { run } = this;
     const log = await this.readAll(writer.topic);
-    const readers = this.readers.filter(({ topic }) => topic === writer.topic);
+    const readers = all.filter(({ topic }) => topic === writer.topic);
     for (const { reads } of readers) {
       const places = (records: readonly Logged[]): number =>
         new Set(records.map(({ partition, offset }) => `${partition}/${offset}`)).size;
@@ -322,6 +402,7 @@ export class Stage {
 
 /** Plays a scenario on a stage, and closes it whatever happens. */
 export async function onStage(run: Run, options: StageOptions, body: (stage: Stage) => Promise<void>): Promise<void> {
+  if (options.isProxied === true && run.is("secured")) throw new NotRun("the proxy cannot tell who speaks TLS");
   const stage = await Stage.open(run, options);
   try {
     await body(stage);

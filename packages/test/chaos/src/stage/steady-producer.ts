@@ -1,7 +1,7 @@
 import { ignored, type ProducerId } from "@samsa/base";
 import type { Acknowledged, Load } from "@samsa/interop";
 import { Errors } from "@samsa/protocol";
-import type { RawConnection } from "@samsa/wire";
+import type { RawConnection, Security } from "@samsa/wire";
 import type { Producer } from "./writer.ts";
 import { batchOf, connectAs } from "./wire.ts";
 
@@ -27,12 +27,14 @@ export class SteadyProducer implements Producer {
   readonly idempotent = true;
   readonly #servers: readonly string[];
   readonly #partitions: number;
+  readonly #security: Security | undefined;
   #producerId: ProducerId = -1n;
   #isStopped = false;
   #sequence = 0;
   readonly #leaders = new Map<number, Leader>();
 
-  constructor(servers: string, partitions: number) {
+  constructor(servers: string, partitions: number, security?: Security) {
+    this.#security = security;
     this.#servers = servers.split(",");
     this.#partitions = partitions;
   }
@@ -52,7 +54,7 @@ export class SteadyProducer implements Producer {
   }
 
   async #initialize(): Promise<ProducerId> {
-    const connection = await connectAs("steady", this.#servers[0] ?? "");
+    const connection = await connectAs("steady", this.#servers[0] ?? "", undefined, this.#security);
     try {
       for (;;) {
         const body = { transactionalId: null, transactionTimeoutMs: 0 };
@@ -78,7 +80,7 @@ export class SteadyProducer implements Producer {
       const body = { transactionalId: null, acks: -1, timeoutMs: PRODUCE_MS };
       for (let offset: number | undefined; offset === undefined; ) {
         try {
-          connection ??= await connectAs("steady", await this.#leader(topic, partition), PRODUCE_MS);
+          connection ??= await this.#connect(await this.#leader(topic, partition), PRODUCE_MS);
           offset = await produced(connection, { ...body, topicData: [{ name: topic, partitionData }] });
         } catch (error) {
           if (error instanceof Refused) throw error;
@@ -96,6 +98,10 @@ export class SteadyProducer implements Producer {
     connection?.close();
   }
 
+  #connect(server: string, timeoutMs: number): Promise<RawConnection> {
+    return connectAs("steady", server, timeoutMs, this.#security);
+  }
+
   async #leader(topic: string, partition: number): Promise<string> {
     if (!this.#leaders.has(partition)) await this.#refresh(topic);
     const found = this.#leaders.get(partition);
@@ -109,7 +115,7 @@ export class SteadyProducer implements Producer {
   }
 
   async #learn(server: string, topic: string): Promise<void> {
-    const connection = await connectAs("steady", server, ASK_MS);
+    const connection = await this.#connect(server, ASK_MS);
     try {
       const { brokers, topics } = await connection.ask("Metadata", VERSIONS.metadata, { topics: [{ name: topic }] });
       for (const { partitionIndex, leaderId, leaderEpoch: epoch } of topics[0]?.partitions ?? []) {

@@ -1,7 +1,7 @@
 import { concat } from "@samsa/base";
 import { nodeCodecs, nodeCrc32c, nodeEnv } from "@samsa/node";
 import { BatchCursor, type BatchOptions, buildBatch, CONTROL_TYPE, controlTypeOf, RecordCursor } from "@samsa/records";
-import { RawConnection } from "@samsa/wire";
+import { RawConnection, type Security } from "@samsa/wire";
 import type { Logged } from "../check/history.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -10,9 +10,14 @@ const tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
 const READ_BYTES = 8 << 20;
 
 /** Connects to `host:port` under a client id, by which a proxy knows the connection. */
-export function connectAs(clientId: string, server: string, timeoutMs = 30_000): Promise<RawConnection> {
+export function connectAs(
+  clientId: string,
+  server: string,
+  timeoutMs = 30_000,
+  security?: Security,
+): Promise<RawConnection> {
   const [host = "", port] = server.split(":");
-  return RawConnection.open(env, { host, port: Number(port) }, { clientId, timeoutMs });
+  return RawConnection.open(env, { host, port: Number(port) }, { clientId, timeoutMs, security });
 }
 
 /** Batch of records without keys. */
@@ -59,11 +64,13 @@ export interface ReadOptions {
   readonly partition: number;
   /** Leaves out aborted records, and stops at the last stable offset. */
   readonly committed?: boolean;
+  readonly security?: Security | undefined;
 }
 
 /** Reads a partition from its leader at `server`, from its beginning to its end. */
-export async function readPartition(server: string, { topic, partition, committed }: ReadOptions): Promise<Logged[]> {
-  const connection = await connectAs("auditor", server);
+export async function readPartition(server: string, options: ReadOptions): Promise<Logged[]> {
+  const { topic, partition, committed, security } = options;
+  const connection = await connectAs("auditor", server, undefined, security);
   const all: Logged[] = [];
   try {
     for (let offset = 0; ; ) {
