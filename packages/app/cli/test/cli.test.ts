@@ -55,7 +55,9 @@ test("a node that is a controller only tells its address, and serves its metrics
   const { ready, child } = await start(file, "--http-port", "0");
   expect(ready.listeners).toEqual([{ name: "CONTROLLER", host: "127.0.0.1", port: expect.any(Number) }]);
   const metrics = await fetch(`${ready.http}/metrics`).then(response => response.text());
-  expect(metrics).toContain("kafka_server_socket_server_metrics_connection_count 0");
+  expect(metrics).toContain(
+    'kafka_server_socket_server_metrics_connection_count{listener="CONTROLLER",networkProcessor="0"} 0',
+  );
   child.kill();
   expect(await new Promise(resolve => child.once("exit", resolve))).toBe(0);
 });

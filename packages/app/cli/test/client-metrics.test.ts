@@ -2,9 +2,9 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Uuid } from "@samsa/base";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ClientMetrics } from "../src/metrics/client-metrics.ts";
-import { Exposition } from "../src/metrics/prometheus.ts";
+import { processExposition } from "../src/metrics/prometheus.ts";
 
-const exposition = new Exposition();
+const exposition = processExposition();
 
 const BAD_UTF8 = Uint8Array.of(0x61, 0xff, 0x62);
 

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import type { Node } from "@samsa/broker";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ClientMetrics } from "../src/metrics/client-metrics.ts";
-import { nodeContent, serveHttp } from "../src/metrics/http.ts";
-import { Exposition } from "../src/metrics/prometheus.ts";
+import { nodeContent, nodeMetrics, serveHttp } from "../src/metrics/http.ts";
+import { processExposition } from "../src/metrics/prometheus.ts";
 import { endAll } from "./children.ts";
 import { MAIN } from "./bundle.ts";
 
@@ -30,8 +30,8 @@ const samsa = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args]
 
 /** Prints by how many bytes 2,000 readings of the metrics make the heap grow. */
 const READINGS = `
-import { Exposition } from ${JSON.stringify(join(import.meta.dirname, "../src/metrics/prometheus.ts"))};
-const exposition = new Exposition();
+import { processExposition } from ${JSON.stringify(join(import.meta.dirname, "../src/metrics/prometheus.ts"))};
+const exposition = processExposition();
 const samples = Array.from({ length: 50 }, (_, i) => ({ labels: { topic: String(i) }, value: i }));
 const turn = () => new Promise(resolve => setImmediate(resolve));
 async function heapAfter(readings) {
@@ -169,20 +169,24 @@ describe("metrics", () => {
     const port = await listening(other, 0);
     try {
       const place = { host: "127.0.0.1", port };
-      const server = await serveHttp(nodeContent(node, clients), { ...place, wish: true }, node.env.logger);
+      const server = await serveHttp(
+        nodeContent(node, nodeMetrics(node, clients)),
+        { ...place, wish: true },
+        node.env.logger,
+      );
       expect((server.address() as { port: number }).port).toBeGreaterThan(port);
       server.close();
       const sentence = `cannot serve metrics: port ${port} of 127.0.0.1 is taken. Choose another with --http-port, or "off".`;
-      await expect(serveHttp(nodeContent(node, clients), { ...place, wish: false }, node.env.logger)).rejects.toThrow(
-        sentence,
-      );
+      await expect(
+        serveHttp(nodeContent(node, nodeMetrics(node, clients)), { ...place, wish: false }, node.env.logger),
+      ).rejects.toThrow(sentence);
     } finally {
       other.close();
     }
   });
 
   test("of the process are watched once, however often they are read", async () => {
-    const exposition = new Exposition();
+    const exposition = processExposition();
     const family = { name: "a", help: "A.", type: "counter", samples: [{ labels: {}, value: 3 }] } as const;
     for (let i = 0; i < 20; i++) {
       const page = await exposition.render([family, { ...family, samples: [{ labels: {}, value: 9 }] }]);

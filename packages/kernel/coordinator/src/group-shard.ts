@@ -69,6 +69,14 @@ export interface ListedGroup {
   readonly groupType: GroupType;
 }
 
+/** Group as metrics count it. */
+export interface GroupCensus {
+  readonly groupId: string;
+  readonly type: GroupType;
+  readonly state: string;
+  readonly members: number;
+}
+
 /** Classic group in the form of DescribeGroups. */
 export interface GroupView {
   readonly groupId: string;
@@ -265,6 +273,13 @@ export class GroupShard implements Shard<GroupEffect> {
       groupState: group.stateIn("committed"),
       groupType: group.type,
     }));
+  }
+
+  /** Groups that exist in the committed state, one at a time, with the numbers of their members. */
+  *census(): IterableIterator<GroupCensus> {
+    for (const group of this.#groups.values("committed")) {
+      yield { groupId: group.id, type: group.type, state: group.stateIn("committed"), members: group.members.size };
+    }
   }
 
   /** Deletes an empty group; `done` gets the error code. */

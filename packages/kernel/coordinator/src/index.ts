@@ -2,7 +2,14 @@ export type { ConsumerGroupConfig, ConsumerGroupIntervals, GroupConfig } from ".
 export type { TopicDirectory } from "./group/topics.ts";
 export type { Effect, GroupEffect, ShardRecord, Ticket } from "./shard/effects.ts";
 export type { GroupType } from "./group/group.ts";
-export { type GroupReplies, type GroupRequest, GroupShard, type GroupView, type ListedGroup } from "./group-shard.ts";
+export {
+  type GroupCensus,
+  type GroupReplies,
+  type GroupRequest,
+  GroupShard,
+  type GroupView,
+  type ListedGroup,
+} from "./group-shard.ts";
 export { commitError } from "./offsets/offsets.ts";
 export { joinError, syncError } from "./classic/rebalance.ts";
 export type { LoggedRecord, Producer, Shard, TxnEnd } from "./shard/shard.ts";

@@ -24,7 +24,7 @@ import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
 import { aliveNode, aliveNodes, type BrokerNode } from "./metadata/broker-nodes.ts";
 import { BrokerPeers } from "./peers/broker-peers.ts";
 import type { MetadataPublisher } from "./metadata/publisher.ts";
-import { BrokerMetrics } from "./turn/metrics.ts";
+import type { BrokerMetrics } from "./turn/metrics.ts";
 import { announced } from "./request/api-row.ts";
 import type { Authorizer } from "@samsa/security";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
@@ -98,7 +98,6 @@ export class BrokerRole {
   readonly turn: Turn;
   readonly judging: Judging;
   readonly sessions: FetchSessions;
-  readonly metrics = new BrokerMetrics();
   readonly moves: Moves;
   /** Replication of partitions with other brokers. */
   readonly replication: Replication;
@@ -267,6 +266,10 @@ export class BrokerRole {
 
   get followerWaits(): FollowerWaits {
     return this.replication.followerWaits;
+  get metrics(): BrokerMetrics {
+    return this.#shared.metrics;
+  }
+
   }
 
   get quotas(): Quotas {
@@ -280,6 +283,11 @@ export class BrokerRole {
   /** Epoch of this broker's registration; −1 before it. */
   get brokerEpoch(): BrokerLifecycle["brokerEpoch"] {
     return this.#lifecycle.brokerEpoch;
+  /** State as a number (`BrokerState`). */
+  get stateNumber(): number {
+    return this.#lifecycle.stateNumber;
+  }
+
   }
 
   /** Advertised endpoints by listener name. */
@@ -449,7 +457,7 @@ export class BrokerRole {
     this.groups.topicsDeleted(deleted);
     if (deleted.length > 0) this.shares.states.topicsDeleted();
     // Another topic may have taken the name in the same image.
-    for (const { name } of deleted) if (!image.topicIds.has(name)) this.metrics.topicDeleted(name);
+    for (const { name } of deleted) if (!image.topicIds.has(name)) this.metrics.topics.topicDeleted(name);
   }
 
   /** See `SocketServer.secure`. */

@@ -11,7 +11,6 @@ import type { ControllerRow } from "./controller/controller-row.ts";
 import { LocalController } from "./controller/local-controller.ts";
 import { SocketServer } from "./network/socket-server.ts";
 import { announced, type AnnouncedApi } from "./request/api-row.ts";
-import { BrokerMetrics } from "./turn/metrics.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { backlogOf } from "./config/server-configs.ts";
 import type { Turn } from "./turn/turn.ts";
@@ -64,7 +63,6 @@ export class ControllerRole {
   readonly #watch: BrokerWatch;
   readonly #tasks: PeriodicTasks;
   readonly #elections = new ElectionCounts();
-  readonly metrics = new BrokerMetrics();
   /** Way to this controller within the process. */
   readonly channel: ControllerChannel;
 
@@ -120,7 +118,7 @@ export class ControllerRole {
     this.#server = new SocketServer({
       env,
       turn: options.turn,
-      metrics: this.metrics,
+      metrics: shared.metrics,
       quotas,
       buffers,
       config: () => config,
@@ -164,8 +162,8 @@ export class ControllerRole {
   }
 
   /** Adds the gauges of this controller to the metrics of the node, and begins to count elections. */
-  addGauges(metrics: BrokerMetrics): void {
-    const { env, quorum, loader } = this.#shared;
+  addGauges(): void {
+    const { env, quorum, loader, metrics } = this.#shared;
     loader.install([this.#elections]);
     const parts = { env, metrics, quorum, image: () => loader.image };
     addControllerGauges({ ...parts, controller: this.#controller, elections: this.#elections });

@@ -13,5 +13,5 @@ export type { InterceptedRequest, Interception } from "./network/interception.ts
 export type { LoadedPolicies, PolicyLoader } from "./controller/policies.ts";
 export { Node, type NodeOptions } from "./node.ts";
 export { logOf } from "./replica/partition.ts";
-export type { MetricFamily } from "./turn/metrics.ts";
+export type { Labels, MetricFamily, MetricSample, MetricSource } from "./turn/metric.ts";
 export type { TelemetryPush, TelemetrySink } from "./limits/telemetry.ts";

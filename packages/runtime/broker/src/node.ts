@@ -41,7 +41,9 @@ import { NodeSecurity } from "./security/node-security.ts";
 import { ClusterAuthorizer } from "./security/cluster-authorizer.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
-import type { MetricFamily } from "./turn/metrics.ts";
+import type { MetricFamily, MetricSource } from "./turn/metric.ts";
+import { microseconds } from "./turn/histogram.ts";
+import { BrokerMetrics } from "./turn/metrics.ts";
 import type { SharedParts } from "./shared-parts.ts";
 import { addQuorumGauges } from "./quorum/quorum-gauges.ts";
 import { Turn } from "./turn/turn.ts";
@@ -134,7 +136,8 @@ export class Node {
     const loader = new MetadataLoader(env.logger);
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
     const security = new NodeSecurity({ env, config, given, software, image: () => loader.image }, listeners);
-    const dirs = this.#openDirs(env, { config, settings, buffers, loader });
+    const metrics = new BrokerMetrics();
+    const dirs = this.#openDirs(env, { config, settings, buffers, loader, metrics });
     this.#isReading = false;
     const nodeId = config["node.id"];
     const quorum = this.#openQuorum(dirs, { config, tools, loader, security });
@@ -142,7 +145,7 @@ export class Node {
     const authorizer = options.authorizer ?? this.#acls?.authorizer ?? ALLOW_ALL;
     const { clusterId } = dirs;
     const incarnationId = randomUuid(length => env.random.bytes(length));
-    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader, authorizer, security };
+    const parts = { settings, tools, buffers, dirs, quotas, metrics, quorum, loader, authorizer, security };
     this.shared = { env, nodeId, clusterId, incarnationId, config, ...parts };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }
@@ -264,10 +267,8 @@ export class Node {
   }
 
   #addGauges(): void {
-    const metrics = (this.#broker ?? this.#controller)?.metrics;
-    invariant(metrics !== undefined, "a node has a role");
-    addQuorumGauges(metrics, this.shared.quorum);
-    this.#controller?.addGauges(metrics);
+    addQuorumGauges(this.env, this.shared.metrics, this.shared.quorum);
+    this.#controller?.addGauges();
   }
 
   #registerController(endpoints: readonly Endpoint[]): void {
@@ -331,9 +332,16 @@ export class Node {
     return this.#broker?.advertised ?? this.#controller?.advertised ?? new Map();
   }
 
-  /** Metrics of the broker, or of a controller that is no broker. */
+  /** Metrics of the roles of this node, which read their values one at a time. */
+  metricSources(): Iterable<MetricSource> {
+    const { clock } = this.env;
+    return this.shared.metrics.sources(() => clock.monotonic());
+  }
+
+  /** Metrics of the roles of this node, with their values now. */
   metricFamilies(): MetricFamily[] {
-    return (this.#broker ?? this.#controller)?.metrics.families() ?? [];
+    const { clock } = this.env;
+    return this.shared.metrics.families(() => clock.monotonic());
   }
 
   /** True if the node can take records. */
@@ -348,7 +356,13 @@ export class Node {
 
   #openDirs(
     env: Env,
-    { config, settings, buffers, loader }: Pick<SharedParts, "config" | "settings" | "buffers" | "loader">,
+    {
+      config,
+      settings,
+      buffers,
+      loader,
+      metrics,
+    }: Pick<SharedParts, "config" | "settings" | "buffers" | "loader" | "metrics">,
   ): LogDirs {
     const { clusterId, tailBytes } = this.#options;
     const paths = config["log.dirs"] ?? config["log.dir"];
@@ -396,6 +410,7 @@ export class Node {
         bootstrapServers: this.#bootstrapServers(config),
         settings: quorumSettings(config),
         bootstrap: () => BOOTSTRAP,
+      flushed: ms => metrics.flushes.record(microseconds(ms)),
         retention: {
           maxBytes: config["metadata.max.retention.bytes"],
           maxMs: config["metadata.max.retention.ms"],

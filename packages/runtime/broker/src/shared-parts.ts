@@ -6,6 +6,7 @@ import type { LogDirs } from "@samsa/storage";
 import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
 import type { NodeSecurity } from "./security/node-security.ts";
+import type { BrokerMetrics } from "./turn/metrics.ts";
 import type { Quotas } from "./quotas/quotas.ts";
 import type { MetadataLoader } from "./metadata/loader.ts";
 
@@ -23,6 +24,8 @@ export interface SharedParts {
   readonly buffers: BufferPool;
   readonly dirs: LogDirs;
   readonly quotas: Quotas;
+  /** Metrics of the node: its roles share them. */
+  readonly metrics: BrokerMetrics;
   readonly authorizer: Authorizer;
   readonly security: NodeSecurity;
   /** Replica of the metadata log. */

@@ -87,7 +87,7 @@ const complaints = () =>
 /** Metrics of a group's dead letters, without their prefix. */
 function counted(groupId: string): Record<string, number> {
   const prefix = "kafka_server_sharegroupmetrics_deadletterqueue";
-  const families = at.broker.broker.metrics.families().filter(({ name }) => name.startsWith(prefix));
+  const families = at.broker.broker.metrics.families(() => 0).filter(({ name }) => name.startsWith(prefix));
   return Object.fromEntries(
     families.flatMap(({ name, samples }) => {
       const own = samples.find(({ labels }) => labels["group"] === groupId);

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => broker.stop());
 
 function inFlight(): number | undefined {
-  const family = broker.broker.metrics.families().find(({ name }) => name === "samsa_request_bytes_in_flight");
+  const family = broker.broker.metrics.families(() => 0).find(({ name }) => name === "samsa_request_bytes_in_flight");
   return family?.samples[0]?.value;
 }
 

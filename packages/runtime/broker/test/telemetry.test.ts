@@ -319,8 +319,9 @@ describe("on the wire", () => {
       await alter({ metrics: "n." });
       expect((await ask(clientInstanceId)).requestedMetrics).toEqual(["n."]);
       const known = () =>
-        broker.broker.metrics.families().find(({ name }) => name === "kafka_server_client_metrics_instance_count")
-          ?.samples[0].value;
+        broker.broker.metrics
+          .families(() => 0)
+          .find(({ name }) => name === "kafka_server_client_metrics_instance_count")?.samples[0].value;
       expect(known()).toBe(1);
       wire.close();
       await expect.poll(known).toBe(0);

@@ -141,6 +141,10 @@ export class RaftClient {
     return this.#complaint;
   }
 
+  get standing(): Pick<RaftNode, "role" | "votedId"> | undefined {
+    return this.#node;
+  }
+
   get isLeader(): boolean {
     return this.#node?.role === "LEADER";
   }

@@ -44,6 +44,10 @@ export interface CleanerReport {
   readonly uncleanable: number;
   /** When the cleaner last looked for work, in milliseconds of the monotonic clock. */
   readonly lastRun: number;
+  /** Time of the longest of the last compactions of each thread, in ms. */
+  readonly longestMs: number;
+  /** Compactions that are running. */
+  readonly running: number;
 }
 
 /** Compacts logs in the background, always the log with the highest dirty ratio first (`LogCleaner`). */
@@ -55,6 +59,8 @@ export class LogCleaner {
   #uncleanableCount = 0;
   #mostDirty = 0;
   #lastRun = 0;
+  /** Times of the last compactions, as many as threads, in ms. */
+  #lastTimes: number[] = [];
   #running: Promise<void> | undefined;
   readonly #compactions = new Set<Promise<void>>();
   #stopping = false;
@@ -67,7 +73,13 @@ export class LogCleaner {
   }
 
   get report(): CleanerReport {
-    return { mostDirty: this.#mostDirty, uncleanable: this.#uncleanableCount, lastRun: this.#lastRun };
+    return {
+      mostDirty: this.#mostDirty,
+      uncleanable: this.#uncleanableCount,
+      lastRun: this.#lastRun,
+      longestMs: Math.max(0, ...this.#lastTimes),
+      running: this.#compactions.size,
+    };
   }
 
   /** Starts compaction in the background; does nothing if `enabled` is false. */
@@ -153,7 +165,10 @@ export class LogCleaner {
 
   #begin(dirty: Dirty, threads: number): void {
     this.#busy.add(dirty.log);
+    const { clock } = this.#options.env;
+    const began = clock.monotonic();
     const work = this.#compact(dirty, threads).finally(() => {
+      this.#lastTimes = [clock.monotonic() - began, ...this.#lastTimes].slice(0, threads);
       this.#busy.delete(dirty.log);
       this.#compactions.delete(work);
       this.#wake?.();

@@ -40,6 +40,8 @@ export interface LogDirsOptions {
   readonly buffers?: BufferPool;
   /** Times of checkpoints; those of `LogDirOptions` by default. */
   readonly checkpoints?: CheckpointTimes;
+  /** Called after each flush of the files of a log, with its time in ms. */
+  readonly flushed?: (ms: number) => void;
   /** Called once for each directory whose disk fails. */
   readonly onOffline?: (path: string, error: DiskError) => void;
 }
@@ -169,6 +171,7 @@ export class LogDirs {
         buffers,
         tailBytes: Math.floor((tailBytes ?? TAIL_BYTES) / this.allPaths().size),
         ...checkpoints,
+        flushed: ms => this.options.flushed?.(ms),
         onOffline: (_dir, error) => this.failed(path, error),
       });
     } catch (error) {

@@ -38,6 +38,7 @@ export interface LogDirOptions extends CheckpointTimes {
   readonly indexBytes?: number;
   /** Called once, when the disk fails. */
   readonly onOffline?: (dir: LogDir, error: DiskError) => void;
+  readonly flushed?: LogHome["flushed"];
 }
 
 /** The directory cannot be used; the message says why in one sentence. */
@@ -182,6 +183,8 @@ export class LogDir implements LogHome<PartitionLog> {
     removeIfThere(env.disk, `${path}/${CLEAN}`);
     if (this.cleanStart) env.disk.syncDirectoryNow(path);
   }
+
+  readonly flushed = (ms: number): void => this.options.flushed?.(ms);
 
   get directoryId(): Uuid {
     return this.meta.directoryId;

@@ -121,9 +121,12 @@ export class LogFiles {
 
   /** Makes the files `names` and all owed files durable, and their directory entries too. */
   async sync(names: Iterable<string>): Promise<void> {
+    const { clock } = this.home.env;
+    const began = clock.monotonic();
     const all = new Set([...this.owed, ...names]);
     this.owed.clear();
     for (const name of all) await this.syncFile(name);
+    if (all.size > 0) this.home.flushed(clock.monotonic() - began);
     if (!this.namesChanged) return;
     this.namesChanged = false;
     await this.disk.syncDirectory(this.path);

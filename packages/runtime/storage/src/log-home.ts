@@ -11,6 +11,8 @@ export interface LogHome<Log = unknown> {
   readonly tails: TailPool;
   readonly buffers: BufferPool;
   readonly offline: boolean;
+  /** Counts a flush of the files of a log, which has taken `ms`. */
+  readonly flushed: (ms: number) => void;
   /** Takes the directory offline, since a failed disk may have lost any write. */
   fail(error: DiskError): void;
   /** Handles errors of background work. */

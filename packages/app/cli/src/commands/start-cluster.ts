@@ -101,7 +101,9 @@ function contentOf(supervisor: Supervisor, logger: Logger): HttpContent {
       const status = down === 0 ? "ok" : down < nodes.length ? "degraded" : "unavailable";
       return { ok: down === 0, facts: { status, nodes: Object.fromEntries(nodes) } };
     },
-    metrics: async () => mergeMetrics(new Map(await Promise.all(supervisor.nodes.map(node => scrape(node, logger))))),
+    metrics: async function* merged() {
+      yield mergeMetrics(new Map(await Promise.all(supervisor.nodes.map(node => scrape(node, logger)))));
+    },
   };
 }
 

@@ -10,7 +10,7 @@ import { answerSupervisor } from "../cluster/hand-over.ts";
 import { Failure, reportFailure } from "../terminal/failure.ts";
 import { checkNoCluster } from "../cluster/cluster-folder.ts";
 import { clusterSize, ofOneNode } from "../cluster/cluster-plan.ts";
-import { type HttpPlace, nodeContent, serveHttp } from "../metrics/http.ts";
+import { type HttpPlace, nodeContent, nodeMetrics, serveHttp } from "../metrics/http.ts";
 import { refuseOpenListeners } from "../security/exposure.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { onSignals } from "../terminal/signals.ts";
@@ -178,7 +178,7 @@ async function startNode(
   let http: Server | undefined;
   try {
     if (httpPlace !== undefined && telemetry !== undefined) {
-      http = await serveHttp(nodeContent(node, telemetry), httpPlace, logger);
+      http = await serveHttp(nodeContent(node, nodeMetrics(node, telemetry)), httpPlace, logger);
     }
   } catch (error) {
     await node.close();

@@ -1,10 +1,10 @@
 import type { Server, ServerResponse } from "node:http";
 import type { Logger } from "@samsa/base";
-import type { MetricFamily, Node } from "@samsa/broker";
+import type { Node } from "@samsa/broker";
 import type { ClientMetrics } from "./client-metrics.ts";
 import { Failure } from "../terminal/failure.ts";
-import type { Exposition } from "./prometheus.ts";
-import { watchTurns } from "./turns.ts";
+import type { Exposition, Rendered } from "./exposition.ts";
+import { watchProcess } from "./process-metrics.ts";
 
 /** An `import` would read all exports, WebSocket among them, for which Node loads undici: a tenth of a start. */
 const { createServer } = process.getBuiltinModule("node:http");
@@ -12,12 +12,15 @@ const { createServer } = process.getBuiltinModule("node:http");
 /** Number of ports to try, beginning with the default. */
 const PORTS_TRIED = 10;
 
+/** A client that takes nothing of a scrape for so long is closed, in ms. */
+const STALLED_MS = 30_000;
+
 /** Renders metrics. Loads the library at the first scrape: it would take a tenth of the start time. */
-function renderer(): (families: readonly MetricFamily[]) => Promise<string> {
+function renderer(): (metrics: Iterable<Rendered>) => AsyncIterable<string> {
   let exposition: Promise<Exposition> | undefined;
-  return async families => {
-    exposition ??= import("./prometheus.ts").then(prometheus => new prometheus.Exposition());
-    return (await exposition).render(families);
+  return async function* render(metrics) {
+    exposition ??= import("./prometheus.ts").then(prometheus => prometheus.processExposition());
+    yield* (await exposition).chunks(metrics);
   };
 }
 
@@ -33,17 +36,26 @@ export interface HttpPlace {
 export interface HttpContent {
   /** Facts for `/health`, and true if all is well. */
   readonly health: () => { readonly ok: boolean; readonly facts: object };
-  /** Text for `/metrics`. */
-  readonly metrics: () => Promise<string>;
+  /** Text for `/metrics`, in chunks. */
+  readonly metrics: () => AsyncIterable<string>;
 }
 
-/** Content of a node: the metrics of the broker, of this process and of clients. */
-export function nodeContent(node: Node, clients: ClientMetrics): HttpContent {
-  const turns = watchTurns();
-  const renderMetrics = renderer();
+/** All metrics of a node: those of its roles, of this process and of clients. */
+export function nodeMetrics(node: Node, clients: ClientMetrics): () => Iterable<Rendered> {
+  const ofProcess = watchProcess();
+  return function* all() {
+    yield* ofProcess;
+    yield* node.metricSources();
+    yield* clients.families();
+  };
+}
+
+/** Content of a node. */
+export function nodeContent(node: Node, metrics: () => Iterable<Rendered>): HttpContent {
+  const render = renderer();
   return {
     health: () => ({ ok: node.healthy, facts: { status: node.healthy ? "ok" : "unavailable" } }),
-    metrics: () => renderMetrics([...node.metricFamilies(), turns(), ...clients.families()]),
+    metrics: () => render(metrics()),
   };
 }
 
@@ -84,6 +96,28 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
+/** Sends a text as the client takes it. Rejects if it cannot be made. */
+async function send(response: ServerResponse, chunks: AsyncIterable<string>): Promise<void> {
+  response.setTimeout(STALLED_MS, () => response.destroy());
+  for await (const chunk of chunks) {
+    if (response.destroyed) return;
+    if (!response.headersSent) response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+    if (!response.write(chunk)) await drained(response);
+  }
+  response.end();
+}
+
+/** Resolves once a response takes more, or has ended. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.once("drain", done).once("close", done);
+  });
+}
+
 function httpServer({ health, metrics }: HttpContent): Server {
   return createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0];
@@ -91,10 +125,10 @@ function httpServer({ health, metrics }: HttpContent): Server {
       const { ok, facts } = health();
       answer(response, ok ? 200 : 503, "application/json", JSON.stringify(facts));
     } else if (path === "/metrics") {
-      metrics().then(
-        text => answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", text),
-        error => answer(response, 500, "text/plain", String(error)),
-      );
+      send(response, metrics()).catch((error: unknown) => {
+        if (response.headersSent) response.destroy();
+        else answer(response, 500, "text/plain", String(error));
+      });
     } else answer(response, 404, "text/plain", "Not here. Try /metrics or /health.\n");
   });
 }

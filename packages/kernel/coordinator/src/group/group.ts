@@ -29,6 +29,7 @@ export interface Group {
   /** null until a member of a classic group has named one. */
   readonly protocolType: string | null;
   readonly isEmpty: boolean;
+  readonly members: { readonly size: number };
   /** False if the expiry of offsets never erases an empty group of this type (`shouldExpire`). */
   readonly expires: boolean;
   validateOffsetCommit(claim: CommitClaim): number;

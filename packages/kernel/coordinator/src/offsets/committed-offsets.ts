@@ -1,4 +1,4 @@
-import type { PartitionIndex } from "@samsa/base";
+import type { PartitionIndex, WireOffset } from "@samsa/base";
 import {
   Errors,
   type OffsetCommitRequest,
@@ -20,6 +20,7 @@ import {
   planOffsetDeletion,
   type TopicErrors,
 } from "./offsets.ts";
+import type { OffsetPlace } from "../group/offset-table.ts";
 import type { OffsetRecord } from "../group/records.ts";
 import type { Producer, TxnEnd } from "../shard/shard.ts";
 import type { View } from "../shard/timeline.ts";
@@ -121,6 +122,16 @@ export class CommittedOffsets {
       stable && this.#table.pending.hasPartition(groupId, topic, partition);
     const view = viewOf(stable);
     return fetchOffsets(this.#table.offsets.of(groupId, view), topics, { names: this.#context.topics, isOpen, view });
+  }
+
+  /** Committed offsets of all groups, one at a time. */
+  *all(): IterableIterator<OffsetPlace & { readonly offset: WireOffset }> {
+    const view = "committed";
+    for (const { id: groupId } of this.#table.values(view)) {
+      for (const [topic, partitions] of this.#table.offsets.of(groupId, view).entries(view)) {
+        for (const [partition, { offset }] of partitions.entries(view)) yield { groupId, topic, partition, offset };
+      }
+    }
   }
 
   /**

@@ -46,6 +46,11 @@ export class RaftNode {
     return this.#state.epoch;
   }
 
+  /** Replica that this one has voted for in the epoch; −1: none. */
+  get votedId(): BrokerId {
+    return this.#state.votedKey?.id ?? -1;
+  }
+
   get role(): Role["name"] {
     return this.#state.role.name;
   }

@@ -2,6 +2,9 @@ import type { Env } from "@samsa/base";
 import type { MetadataChanges, MetadataImage, PartitionImage } from "@samsa/metadata";
 import type { RaftClient } from "@samsa/raft";
 import type { MetadataPublisher } from "../metadata/publisher.ts";
+import { MOST_SERIES } from "../turn/bounded-series.ts";
+import { summary } from "../turn/histogram.ts";
+import type { MetricSample } from "../turn/metric.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
 import type { QuorumController } from "./quorum-controller.ts";
 
@@ -35,7 +38,7 @@ export interface ControllerGaugeParts {
   readonly quorum: Pick<RaftClient, "highWatermark">;
   /** Committed metadata. */
   readonly image: () => MetadataImage;
-  readonly controller: Pick<QuorumController, "activations" | "commitLatency" | "isActive">;
+  readonly controller: Pick<QuorumController, "activations" | "commitLatency" | "failure" | "isActive" | "times">;
   readonly elections: ElectionCounts;
 }
 
@@ -55,6 +58,7 @@ function countPartitions({ topics }: MetadataImage, isCounted: (partition: Parti
 
 /** Adds the gauges of a controller (`QuorumControllerMetrics`, `ControllerMetadataMetrics`). */
 export function addControllerGauges(parts: ControllerGaugeParts): void {
+  addClusterGauges(parts);
   const { env, metrics, quorum, image, controller, elections } = parts;
   const gauge = (name: string, help: string, read: () => number): void =>
     metrics.gauge(`kafka_controller_kafkacontroller_${name}`, help, read);
@@ -72,6 +76,9 @@ export function addControllerGauges(parts: ControllerGaugeParts): void {
   gauge("preferredreplicaimbalancecount", "Partitions that their first replica does not lead.", () =>
     countPartitions(image(), ({ leader, replicas }) => leader !== replicas[0]),
   );
+  gauge("metadataerrorcount", "1 if this controller has failed over its metadata.", () =>
+    Number(controller.failure !== undefined),
+  );
   gauge("lastappliedrecordoffset", "Offset of the last metadata record applied here.", () => image().provenance.offset);
   gauge("lastappliedrecordtimestamp", "Timestamp of that record.", () => image().provenance.timestamp);
   gauge("lastappliedrecordlagms", "Age of that record in ms; 0 on the active controller.", () =>
@@ -87,6 +94,7 @@ export function addControllerGauges(parts: ControllerGaugeParts): void {
     "kafka_controller_controllerstats_uncleanleaderelections_total",
     "Elections of leaders that may lack acknowledged records.",
     () => elections.unclean,
+    "kafka_controller_controllerstats_uncleanleaderelectionspersec",
   );
   metrics.counter(
     "kafka_controller_controllerstats_electionfromeligibleleaderreplicas_total",
@@ -94,7 +102,12 @@ export function addControllerGauges(parts: ControllerGaugeParts): void {
     () => elections.eligible,
   );
   const commit = (name: string, help: string, read: (now: number) => number): void =>
-    metrics.gauge(`kafka_server_raft_metrics_commit_latency_${name}`, help, () => read(env.clock.monotonic()));
+    metrics.gauge(
+      `kafka_server_raft_metrics_commit_latency_${name}`,
+      help,
+      () => read(env.clock.monotonic()),
+      `kafka_server_raftmetrics_commit_latency_${name}`,
+    );
   const { commitLatency } = controller;
   commit("avg", "Average time from append to commit of metadata in the last minute, in ms.", now =>
     commitLatency.average(now),
@@ -102,4 +115,38 @@ export function addControllerGauges(parts: ControllerGaugeParts): void {
   commit("max", "Longest time from append to commit of metadata in the last minute, in ms.", now =>
     commitLatency.maximum(now),
   );
+}
+
+/** Adds what exporters outside the brokers tell of the cluster: the active controller tells it, so that it is there once. */
+function addClusterGauges({ env, metrics, image, controller }: ControllerGaugeParts): void {
+  const whenActive =
+    (read: () => Iterable<MetricSample>): (() => Iterable<MetricSample>) =>
+    () =>
+      controller.isActive ? read() : [];
+  const add = (name: string, help: string, read: () => Iterable<MetricSample>): void =>
+    metrics.add({ name, help, type: "gauge", samples: whenActive(read) });
+  add("kafka_brokers", "Brokers that are not fenced, at the active controller.", () => [
+    { labels: {}, value: countBrokers(image(), fenced => !fenced) },
+  ]);
+  add("kafka_broker_info", "1 for each broker, with its first listener, at the active controller.", function* infos() {
+    for (const [id, { endPoints }] of image().brokers) {
+      const [first] = endPoints;
+      const address = first === undefined ? "" : `${first.host}:${first.port}`;
+      yield { labels: { id: String(id), address }, value: 1 };
+    }
+  });
+  const topics = function* topics(): Iterable<MetricSample> {
+    let left = MOST_SERIES;
+    for (const { name, partitions } of image().topics.values()) {
+      if (left-- === 0) return;
+      yield { labels: { topic: name }, value: partitions.size };
+    }
+  };
+  add("kafka_topic_partitions", "Partitions of a topic, at the active controller.", topics);
+  metrics.add({
+    name: "kafka_controller_controllereventmanager_eventqueueprocessingtimems",
+    help: "Time from a request of the controller to the commit of its decision, in ms.",
+    type: "summary",
+    samples: () => summary(controller.times.histogram, { unit: 0.001, now: env.clock.monotonic() }),
+  });
 }

@@ -1,4 +1,5 @@
 import type { Logger } from "@samsa/base";
+import { Histogram, microseconds } from "../turn/histogram.ts";
 
 /** Times from requests of the controller to the commit of their decisions (`EventPerformanceMonitor`). */
 export class DecisionTimes {
@@ -7,6 +8,8 @@ export class DecisionTimes {
   #count = 0;
   #totalMs = 0;
   #slowest = { request: "", ms: 0 };
+  /** Times of all decisions, in µs. */
+  readonly histogram = new Histogram();
 
   /** `slowMs`: time from which a decision is logged at once. */
   constructor(logger: Logger, slowMs: number) {
@@ -17,6 +20,7 @@ export class DecisionTimes {
   /** Takes note of a decision that is committed, also if it refuses its request. */
   add(request: string, ms: number): void {
     this.#count++;
+    this.histogram.record(microseconds(ms));
     this.#totalMs += ms;
     if (this.#slowest.request === "" || ms > this.#slowest.ms) this.#slowest = { request, ms };
     if (ms >= this.#slowMs) this.#logger.error("a decision of the controller was exceptionally slow", { request, ms });

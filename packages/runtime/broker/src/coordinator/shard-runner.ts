@@ -94,6 +94,9 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   #asking: Ticket = 0;
   #closed = false;
   #isLoaded = false;
+  /** Monotonic time of the election, and time that the load has taken, in ms. */
+  readonly #electedAt: number;
+  #loadMs: number | undefined;
   /** True once all records are replayed and, if the settings ask for it, flushed. */
   #isSettled = false;
   #isBroken = false;
@@ -117,6 +120,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.leaderEpoch = options.leaderEpoch;
     this.shard = shard;
     this.#perform = perform;
+    this.#electedAt = host.env.clock.monotonic();
     this.#loadFrom = partition.startOffset;
     this.#loadEnd = partition.endOffset;
     this.#shardAlarm = new Alarm(host.env, () => this.tend((out, now) => shard.tick(now, out)));
@@ -127,6 +131,11 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   /** True once all records of the log are replayed and committed, and the shard takes requests. */
   get isLoaded(): boolean {
     return this.#isLoaded;
+  }
+
+  /** Time from the election to the end of the load, in ms; undefined before. */
+  get loadMs(): number | undefined {
+    return this.#loadMs;
   }
 
   /** True if the shard is not served: this broker does not lead its partition any more, or could not load it. */
@@ -177,6 +186,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   #activate(): void {
     if (this.#isLoaded || this.failed || !this.#isSettled || this.partition.highWatermark < this.#loadEnd) return;
     this.#isLoaded = true;
+    this.#loadMs = this.#host.env.clock.monotonic() - this.#electedAt;
     this.run((out, at) => this.shard.loaded(at, out));
   }
 

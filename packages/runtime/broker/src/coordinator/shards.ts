@@ -23,6 +23,8 @@ export interface ElectedShard extends Loading {
   leaderEpoch: LeaderEpoch;
   readonly failed: boolean;
   readonly isLoaded: boolean;
+  /** Time from the election to the end of the load, in ms; undefined before. */
+  readonly loadMs: number | undefined;
   /** Unloads the shard, and answers all waiting requests with the error code. */
   close(errorCode: number): void;
 }

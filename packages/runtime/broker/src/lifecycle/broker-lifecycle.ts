@@ -57,6 +57,15 @@ const PREVIOUS_STATES: PreviousStates<State> = {
   STOPPED: ["STARTING", "RECOVERY", "RUNNING", "STOPPING"],
 };
 
+/** Numbers of the states in metrics. */
+const STATE_NUMBERS: Readonly<Record<State, number>> = {
+  STARTING: 1,
+  RECOVERY: 2,
+  RUNNING: 3,
+  STOPPING: 6,
+  STOPPED: 7,
+};
+
 interface Milestone {
   readonly reached: Promise<void>;
   reach(): void;
@@ -102,6 +111,11 @@ export class BrokerLifecycle implements MetadataPublisher {
 
   constructor(host: Host) {
     this.#host = host;
+  }
+
+  /** State as a number (`BrokerState`). */
+  get stateNumber(): number {
+    return STATE_NUMBERS[this.#state];
   }
 
   /** Epoch of the registration; −1 before it. */

@@ -10,6 +10,7 @@ import {
 import {
   ApiKey,
   Errors,
+  type FetchRequest,
   FrameSplitter,
   type GatherWriter,
   requestHeaderVersion,
@@ -20,6 +21,8 @@ import type { AnyReply, ApiShape } from "../request/api-row.ts";
 import { plainAddress } from "../limits/connection-limits.ts";
 import type { HeldBytes } from "../limits/held-bytes.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
+import { microseconds } from "../turn/histogram.ts";
+import type { ApiMetrics } from "../turn/request-metrics.ts";
 import type { Quotas } from "../quotas/quotas.ts";
 import type { ListenerSecurity } from "../security/listener-security.ts";
 import type { TlsListener } from "../security/tls-listener.ts";
@@ -29,10 +32,11 @@ import {
   readHead,
   type RequestOrigin,
   type RequestHead,
-  type RequestMemory,
   UNKNOWN_SOFTWARE,
 } from "../request/request-context.ts";
 import type { Turn } from "../turn/turn.ts";
+import type { RequestBudget } from "./request-budget.ts";
+import { Slot } from "./slot.ts";
 
 /** Most requests of one connection that may wait for their replies; above it the socket is not read. */
 const MAX_IN_FLIGHT = 128;
@@ -48,39 +52,6 @@ const COUNTED_BYTES = 32 * 1024;
 const ANONYMOUS = "ANONYMOUS";
 /** Longest throttle time that a reply can carry, an int32, in ms. */
 const LONGEST_MUTE_MS = 0x7fffffff;
-
-/** Position of a reply in the order of its connection, and memory of its request. */
-class Slot implements RequestMemory {
-  /** Key of the request's API. */
-  readonly key: number;
-  readonly bytes: number;
-  readonly #budget: RequestBudget;
-  #holders = 1;
-  done = false;
-  chunks: readonly Uint8Array[] | undefined;
-  /** Called when the chunks have been sent. */
-  sent: (() => void) | undefined;
-
-  constructor(budget: RequestBudget, bytes: number, key: number) {
-    this.#budget = budget;
-    this.bytes = bytes;
-    this.key = key;
-  }
-
-  keep(): void {
-    if (this.#holders > 0) this.#holders++;
-  }
-
-  free(): void {
-    if (this.#holders > 0 && --this.#holders === 0) this.#budget.give(this.bytes);
-  }
-
-  /** Frees the memory, whoever holds it. */
-  end(): void {
-    if (this.#holders > 0) this.#budget.give(this.bytes);
-    this.#holders = 0;
-  }
-}
 
 /**
  * APIs whose requests take effect in the order in which they are handled, though their replies wait for records to be
@@ -121,43 +92,12 @@ export interface ConnectionHost<Row extends ApiShape> {
   closed(connection: ClientConnection<Row>): void;
 }
 
-/** Limits the total bytes of all requests in flight (`queued.max.request.bytes`). */
-export class RequestBudget {
-  readonly #limit: number;
-  #used = 0;
-  readonly #waiting = new Set<() => void>();
-
-  constructor(limit: number) {
-    this.#limit = limit <= 0 ? Infinity : limit;
-  }
-
-  get used(): number {
-    return this.#used;
-  }
-
-  get full(): boolean {
-    return this.#used >= this.#limit;
-  }
-
-  take(bytes: number): void {
-    this.#used += bytes;
-  }
-
-  give(bytes: number): void {
-    this.#used -= bytes;
-    if (this.full || this.#waiting.size === 0) return;
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const resume of waiting) resume();
-  }
-
-  whenFree(resume: () => void): void {
-    this.#waiting.add(resume);
-  }
-
-  forget(resume: () => void): void {
-    this.#waiting.delete(resume);
-  }
+/** Metrics of fetches by who sends them (`RequestMetrics.CONSUMER_FETCH_METRIC_NAME`, `FOLLOW_FETCH_METRIC_NAME`). */
+function kindOf({ requests }: BrokerMetrics, { key, name }: ApiShape, request: object): ApiMetrics | undefined {
+  if (key !== ApiKey.Fetch) return undefined;
+  const { replicaId, replicaState } = request as FetchRequest;
+  const isFollower = replicaId >= 0 || replicaState.replicaId >= 0;
+  return requests.of(name, isFollower ? "FetchFollower" : "FetchConsumer");
 }
 
 /**
@@ -171,7 +111,11 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   readonly #listener: string;
   readonly #frames: FrameSplitter;
   readonly #queue: Uint8Array[] = [];
+  /** Monotonic times at which the frames of the queue were complete. */
+  readonly #arrivals: number[] = [];
   readonly #slots: Slot[] = [];
+  /** Responses that the socket may not have taken in full yet. */
+  readonly #writes: Slot[] = [];
   #sendScheduled = false;
   #paused = false;
   #closed = false;
@@ -218,6 +162,16 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     }
   }
 
+  /** Requests that wait for their turn. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /** Responses that the socket has not taken in full, or that wait for those before them. */
+  get unsent(): number {
+    return this.#writes.length + this.#slots.reduce((count, { done }) => count + Number(done), 0);
+  }
+
   get busy(): boolean {
     return this.#slots.length > 0 || this.#queue.length > 0;
   }
@@ -230,6 +184,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
         ended = true;
         this.#host.budget.take(frame.length);
         this.#queue.push(frame);
+        this.#arrivals.push(this.lastActive);
       }
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
@@ -263,6 +218,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   }
 
   onDrain(): void {
+    this.#settleWrites();
     this.#handleQueued();
   }
 
@@ -275,8 +231,10 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     this.#host.budget.forget(this.#resume);
     for (const frame of this.#queue) this.#host.budget.give(frame.length);
     this.#queue.length = 0;
+    this.#arrivals.length = 0;
     for (const slot of this.#slots) slot.end();
     this.#slots.length = 0;
+    this.#settleWrites();
     if (error !== undefined) this.#host.env.logger.debug("connection lost", { ...this.#who(), reason: error.message });
     this.#host.closed(this);
   }
@@ -319,11 +277,15 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     while (handled < this.#queue.length && this.#mayHandle()) {
       const frame = this.#queue[handled] as Uint8Array;
       if (!this.#turnOf(frame)) break;
+      const arrived = this.#arrivals[handled] as number;
       handled++;
-      this.#handle(frame);
+      this.#handle(frame, arrived);
     }
     if (this.#closed) return;
-    if (handled > 0) this.#queue.splice(0, handled);
+    if (handled > 0) {
+      this.#queue.splice(0, handled);
+      this.#arrivals.splice(0, handled);
+    }
     this.#throttle();
   }
 
@@ -349,14 +311,14 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     if (isFull) budget.whenFree(this.#resume);
   }
 
-  #handle(frame: Uint8Array): void {
+  #handle(frame: Uint8Array, arrived: number): void {
     const authentication = this.#authentication;
     if (authentication?.wants(frame) === true) return this.#authenticate(authentication, frame);
     if (authentication?.isExpired === true) {
       this.#host.budget.give(frame.length);
       return this.reject("its session has ended");
     }
-    this.#request(frame);
+    this.#request(frame, arrived);
   }
 
   /** Has a frame of an authentication handled. */
@@ -382,7 +344,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   ): void {
     if (outcome.type === "pass") {
       this.#slots.pop();
-      return this.#request(frame);
+      return this.#request(frame, this.lastActive);
     }
     if (outcome.type === "reply") {
       if (authentication.identity !== undefined) this.#frames.limit = this.#host.maxRequestBytes;
@@ -406,7 +368,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     });
   }
 
-  #request(frame: Uint8Array): void {
+  #request(frame: Uint8Array, arrived: number): void {
     const reader = new ByteReader(frame);
     let head: RequestHead;
     try {
@@ -434,10 +396,15 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       this.reject(`API ${head.key} version ${head.version} is not served`);
       return;
     }
-    this.#dispatch(api, head, reader, slot);
+    this.#dispatch(api, head, reader, { slot, arrived });
   }
 
-  #dispatch(api: Row, head: RequestHead, reader: ByteReader, slot: Slot): void {
+  #dispatch(
+    api: Row,
+    head: RequestHead,
+    reader: ByteReader,
+    { slot, arrived }: { readonly slot: Slot; readonly arrived: number },
+  ): void {
     const identity = this.#authentication?.identity;
     const { byToken = false } = identity ?? {};
     // Whoever is unknown, or may be overheard, gets no tokens (`allowTokenRequests`).
@@ -463,16 +430,18 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       return;
     }
     const began = env.clock.monotonic();
+    slot.count(metrics.requests.of(api.name), kindOf(metrics, api, request), head.version, began - arrived);
     let spent: number | undefined;
     requests.handle(api, request, context, (response, sent) => {
       try {
         const now = env.clock.monotonic();
-        metrics.request(api.name, head.version, now - began);
+        const localMs = spent ?? now - began;
+        slot.answered(response, now, localMs, now - began - localMs);
         slot.sent = sent;
         const isExempt = api.throttle === "exempt" || this.peer.isBroker === true;
         const spentMs = isExempt ? undefined : (spent ?? now - began);
         const producedBytes = api.throttle === "produce" ? slot.bytes : undefined;
-        this.#holdBack(context, response, { now, spentMs, producedBytes });
+        slot.throttleUs = microseconds(this.#holdBack(context, response, { now, spentMs, producedBytes }));
         const isMute = response === null || this.#closed;
         this.#reply(slot, isMute ? undefined : this.#encode(api, head, request, response));
       } catch (error) {
@@ -492,12 +461,12 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     this.#connection.destroy();
   }
 
-  /** Applies quotas: the response carries the throttle time, and requests wait that long (KIP-219). */
+  /** Applies quotas: the response carries the throttle time, which is returned, and requests wait that long (KIP-219). */
   #holdBack(
     client: RequestOrigin,
     response: { throttleTimeMs?: unknown } | null,
     { now, spentMs, producedBytes }: Spent,
-  ): void {
+  ): number {
     const { quotas } = this.#host;
     const told = response?.throttleTimeMs;
     let ms = typeof told === "number" ? told : 0;
@@ -505,10 +474,11 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     if (producedBytes !== undefined) {
       ms = Math.max(ms, quotas.record("producer_byte_rate", client, producedBytes, now));
     }
-    if (ms <= 0) return;
+    if (ms <= 0) return 0;
     ms = Math.min(ms, LONGEST_MUTE_MS);
     if (typeof told === "number") (response as { throttleTimeMs: number }).throttleTimeMs = ms;
     this.mute(ms);
+    return ms;
   }
 
   /** Handles no requests of the client for `ms`. */
@@ -572,10 +542,25 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       if (slot.sent !== undefined) sent.push(slot.sent);
     }
     if (count === 0) return;
-    this.#slots.splice(0, count);
-    if (chunks.length === 0) return;
-    if (sent.length === 0) this.#connection.write(chunks);
-    else this.#connection.write(chunks, () => sent.forEach(done => done()));
+    const written = this.#slots.splice(0, count);
+    const now = this.#host.env.clock.monotonic();
+    for (const slot of written) {
+      slot.written(now);
+      this.#writes.push(slot);
+    }
+    if (chunks.length > 0) {
+      if (sent.length === 0) this.#connection.write(chunks);
+      else this.#connection.write(chunks, () => sent.forEach(done => done()));
+    }
+    this.#settleWrites();
+  }
+
+  /** Counts the requests whose responses the socket has taken in full; all of them once the connection has ended. */
+  #settleWrites(): void {
+    if (this.#writes.length === 0 || (!this.#closed && this.#connection.pendingBytes() > 0)) return;
+    const now = this.#host.env.clock.monotonic();
+    for (const slot of this.#writes) slot.settled(now);
+    this.#writes.length = 0;
   }
 
   /** Counts a reply as soon as it exists: many may be encoded before the first is written. */

@@ -9,10 +9,12 @@ import type { Quotas } from "../quotas/quotas.ts";
 import type { ListenerSecurity } from "../security/listener-security.ts";
 import type { ApiShape } from "../request/api-row.ts";
 import type { Peer } from "../request/request-context.ts";
+import type { OpenConnection } from "../turn/connection-metrics.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
 import type { Turn } from "../turn/turn.ts";
-import { ClientConnection, type ConnectionHost, type RequestHandling, RequestBudget } from "./connection.ts";
+import { ClientConnection, type ConnectionHost, type RequestHandling } from "./connection.ts";
 import { OpenListeners } from "./open-listeners.ts";
+import { RequestBudget } from "./request-budget.ts";
 
 export interface SocketServerOptions<Row extends ApiShape> {
   readonly env: Env;
@@ -64,6 +66,7 @@ export class SocketServer<Row extends ApiShape> {
   constructor(options: SocketServerOptions<Row>) {
     this.#options = options;
     const { env, turn, metrics, quotas, buffers, config, heldBytes, apis, requests } = options;
+    metrics.connections.addOpen(() => this.#open());
     const { "quota.window.num": count, "quota.window.size.seconds": seconds } = config();
     const windows = { count, ms: seconds * 1000 };
     this.#limits = new ConnectionLimits({ limits: config, limitOf: options.listenerLimit, windows });
@@ -111,13 +114,15 @@ export class SocketServer<Row extends ApiShape> {
         const client = new ClientConnection(this.#host, connection, name, this.#options.securityOf(name));
         this.#connections.add(client);
         this.#listenerOf.set(client, name);
-        metrics.connectionsOpen = this.#connections.size;
-        metrics.connectionsOpened++;
+        metrics.connections.listener(name, this.#options.env.clock.monotonic());
+        metrics.connections.count(name, "opened");
         const listener = this.#listener(name);
         const isWithin = this.#limits.opened(client, connection.remoteHost, listener);
         const wait = this.#delayOf(listener, client.peer);
-        if (!isWithin || wait === Infinity) connection.destroy();
-        else if (wait > 0) client.mute(wait);
+        if (!isWithin || wait === Infinity) {
+          metrics.connections.count(name, "refused");
+          connection.destroy();
+        } else if (wait > 0) client.mute(wait);
         if (this.#held !== undefined) {
           connection.pause();
           this.#held.push(connection);
@@ -129,6 +134,15 @@ export class SocketServer<Row extends ApiShape> {
       },
     });
     await this.#listeners.open(plan);
+    const { env: here, metrics } = this.#options;
+    for (const { name } of plan.listen) metrics.connections.listener(name, here.clock.monotonic());
+  }
+
+  *#open(): Iterable<OpenConnection> {
+    for (const connection of this.#connections) {
+      const { queued: requests, unsent: responses, peer } = connection;
+      yield { listener: this.#listenerOf.get(connection) ?? "", software: peer.software, requests, responses };
+    }
   }
 
   #listener(name: string): LimitedListener {
@@ -160,9 +174,10 @@ export class SocketServer<Row extends ApiShape> {
   }
 
   #closed(connection: ClientConnection<Row>): void {
-    this.#connections.delete(connection);
+    if (this.#connections.delete(connection)) {
+      this.#options.metrics.connections.count(this.#listenerOf.get(connection) ?? "", "closed");
+    }
     this.#limits.closed(connection);
-    this.#options.metrics.connectionsOpen = this.#connections.size;
     this.#options.disconnected(connection.peer);
   }
 

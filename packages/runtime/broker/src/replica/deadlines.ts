@@ -25,6 +25,11 @@ export class Deadlines {
     return this.#heap.size;
   }
 
+  /** Number of deadlines that are not cancelled. */
+  get pending(): number {
+    return this.#heap.size - this.#cancelled;
+  }
+
   /** Calls `run` after `ms`, unless the deadline is cancelled before. */
   after(ms: number, run: () => void): Timer {
     const deadline: Deadline = { run, cancel: () => this.#cancel(deadline) };

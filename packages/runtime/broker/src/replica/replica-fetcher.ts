@@ -43,6 +43,8 @@ export interface FetcherHost {
   readonly buffers: BufferPool;
   /** Limit on what throttled followers here fetch. */
   readonly followerQuota: ReplicationQuota;
+  /** Counts bytes of records and answers of leaders, over all fetchers. */
+  readonly traffic: { bytesIn: number; fetches: number };
 }
 
 /** Partition that is fetched. */
@@ -53,6 +55,8 @@ interface Target extends SessionMember {
   asked: FetchPosition | undefined;
   /** Errors in the leader's epoch. */
   errors: number;
+  /** Records between the end of the log here and the leader's high watermark, as its last answer says. */
+  lag: number;
   /** True if the last answer left nothing below the high watermark to fetch: the replica is not throttled. */
   isCaughtUp: boolean;
 }
@@ -115,6 +119,11 @@ export class ReplicaFetcher {
     return this.#targets.size;
   }
 
+  /** Partitions with their lags in records, and whether their last attempt has failed. */
+  *lags(): IterableIterator<{ readonly partition: Partition; readonly lag: number; readonly failed: boolean }> {
+    for (const { partition, lag, errors } of this.#targets.values()) yield { partition, lag, failed: errors > 0 };
+  }
+
   /** Fetches a partition from now on, in the epoch of its leader. */
   assign(partition: Partition, leaderEpoch: LeaderEpoch): void {
     this.revoke(partition);
@@ -124,6 +133,7 @@ export class ReplicaFetcher {
       follower: new FollowerReplica(leaderEpoch),
       asked: undefined,
       errors: 0,
+      lag: 0,
       isCaughtUp: false,
       topicId,
       index,
@@ -300,6 +310,7 @@ export class ReplicaFetcher {
       return this.#session.isNew ? this.#soon() : this.#block(`error ${response.errorCode}`);
     }
     this.#failures = 0;
+    this.#host.traffic.fetches++;
     for (const { topicId, partitions } of response.responses) {
       for (const data of partitions) {
         const target = this.#targets.get(keyOf(topicId, data.partitionIndex));
@@ -368,7 +379,9 @@ export class ReplicaFetcher {
     const errorCode = partition.appendAsFollower(chunks, nearestNumber(data.highWatermark), start);
     if (errorCode === Errors.CORRUPT_MESSAGE.code) return this.#retry(target);
     if (errorCode !== 0) throw new Error(`the log refuses batches of its leader with error ${errorCode}`);
-    target.isCaughtUp = nearestNumber(data.highWatermark) <= partition.endOffset;
+    this.#host.traffic.bytesIn += size;
+    target.lag = Math.max(0, nearestNumber(data.highWatermark) - partition.endOffset);
+    target.isCaughtUp = target.lag === 0;
     if (this.#isThrottled(target)) this.#host.followerQuota.record(size);
     if (size > 0) this.#unsettle(target);
     else if (partition.startOffset !== asked?.logStart) this.#changed.add(target);

@@ -19,6 +19,16 @@ export class ReplicaFetchers {
     return this.#fetchers.size;
   }
 
+  /** What all fetchers have fetched. */
+  get traffic(): FetcherHost["traffic"] {
+    return this.#host.traffic;
+  }
+
+  /** Lags of the partitions that are fetched. */
+  *lags(): ReturnType<ReplicaFetcher["lags"]> {
+    for (const fetcher of this.#fetchers.values()) yield* fetcher.lags();
+  }
+
   /** Fetches a partition from its leader; a leader of −1 is none. */
   follow(partition: Partition, leader: BrokerId, leaderEpoch: LeaderEpoch): void {
     this.stop(partition);

@@ -76,7 +76,12 @@ export class Replication implements PartitionCluster {
     this.leaderQuota = quota("leader.replication.throttled.rate");
     this.followerQuota = quota("follower.replication.throttled.rate");
     const { followerQuota } = this;
-    this.fetchers = new ReplicaFetchers({ ...options, fetchVersion, followerQuota });
+    this.fetchers = new ReplicaFetchers({
+      ...options,
+      fetchVersion,
+      followerQuota,
+      traffic: { bytesIn: 0, fetches: 0 },
+    });
   }
 
   /** Changes of ISRs by the leaders here. */

@@ -102,6 +102,11 @@ export class Topics {
     this.#image = image;
   }
 
+  /** Number of appends and deletions that wait for other replicas. */
+  get waiting(): number {
+    return this.#deadlines.pending;
+  }
+
   get image(): MetadataImage {
     return this.#image;
   }

@@ -241,6 +241,8 @@ class PendingFetch implements Watcher {
     const fault = now === 0 ? error : now;
     if (partition === undefined || fault !== 0) return failure(state, fault);
     const committed = this.#call.request.isolationLevel === COMMITTED;
+    const { topics } = this.#call.parts.metrics;
+    topics.add(partition.topic, "totalFetchRequests", 1);
     const preferredReadReplica = this.#preferred(partition, state.fetchOffset);
     if (preferredReadReplica !== undefined) return { ...nothing(partition, state), preferredReadReplica };
     const diverging = divergence(partition, state, this.#call.context.version);
@@ -251,7 +253,10 @@ class PendingFetch implements Watcher {
       minOneMessage: first,
       isolation: committed ? "TXN_COMMITTED" : "HIGH_WATERMARK",
     });
-    if (read.error !== 0) return failure(state, read.error);
+    if (read.error !== 0) {
+      topics.fetchFailed(partition.topic, read.error);
+      return failure(state, read.error);
+    }
     const { aborted, chunks: records, size, release } = read;
     return { ...nothing(partition, state), abortedTransactions: aborted, records, size, release };
   }
@@ -284,7 +289,7 @@ class PendingFetch implements Watcher {
       session = parts.sessions.create(now, context.topics.byId, opened.partitions);
     }
     for (let i = 0; i < answers.length; i++) remember(answers[i] as PartitionAnswer, (this.#wanted[i] as Wanted).state);
-    for (const { size, topic } of shown) if (size > 0) parts.metrics.fetched(topic, size);
+    for (const { size, topic } of shown) if (size > 0) parts.metrics.topics.add(topic, "bytesOut", size);
     const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, ...told(parts, context, shown) };
     const releases = answers.flatMap(({ release }) => release ?? []);
     if (releases.length === 0) reply(response);

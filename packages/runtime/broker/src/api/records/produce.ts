@@ -176,13 +176,17 @@ function produceTo(
   const { parts, context } = producing;
   if (typeof topic === "number") return refused(index, topic);
   const { name } = topic;
+  parts.metrics.topics.add(name, "totalProduceRequests", 1);
   if (INTERNAL_TOPICS.has(name) && context.clientId !== ADMIN_CLIENT) {
     return refused(index, Errors.INVALID_TOPIC_EXCEPTION.code);
   }
   const partition = leaderOrCandidate(producing, name, index);
   if (typeof partition === "number") return refused(index, partition);
   const fault = partition.leader === undefined ? 0 : partition.appendFault(producing.acks);
-  if (fault !== 0) return refused(index, fault);
+  if (fault !== 0) {
+    parts.metrics.topics.produceFailed(name, fault, 0);
+    return refused(index, fault);
+  }
   const refusal = producing.transaction?.refusal(name, index);
   if (refusal !== undefined) return refused(index, refusal.errorCode, refusal.message);
   const bytes = chunks === null ? new Uint8Array(0) : joined(chunks);
@@ -289,6 +293,7 @@ function settle(
       batchIndex: at,
       batchIndexErrorMessage: message,
     }));
+    parts.metrics.topics.produceFailed(partition.topic, validation.error, bytes.length);
     const refusal = refused(result.index, validation.error, emptyHanded(validation) ? null : validation.message);
     const logStartOffset = validation.early || STARTLESS.has(validation.error) ? -1 : partition.startOffset;
     Object.assign(result, { ...refusal, logStartOffset, recordErrors });
@@ -317,6 +322,7 @@ function settle(
     return failed(parts, result, error);
   }
   if (added.error !== 0) {
+    parts.metrics.topics.produceFailed(partition.topic, added.error, bytes.length);
     fail(result, added.error);
     if (!STARTLESS.has(added.error)) result.logStartOffset = partition.startOffset;
     return;
@@ -325,7 +331,7 @@ function settle(
   result.baseOffset = added.firstOffset;
   result.logAppendTimeMs = added.logAppendTime;
   result.logStartOffset = partition.startOffset;
-  parts.metrics.produced(partition.topic, bytes.length, validation.count);
+  parts.metrics.topics.produced(partition.topic, bytes.length, validation.count);
 }
 
 function fail(result: PartitionResult, errorCode: number): void {

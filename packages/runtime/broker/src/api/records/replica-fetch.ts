@@ -23,7 +23,16 @@ import {
 
 type Needs = Pick<
   BrokerParts,
-  "env" | "followerWaits" | "leaderQuota" | "node" | "nodeId" | "pendingFetches" | "sessions" | "topics" | "turn"
+  | "env"
+  | "followerWaits"
+  | "leaderQuota"
+  | "metrics"
+  | "node"
+  | "nodeId"
+  | "pendingFetches"
+  | "sessions"
+  | "topics"
+  | "turn"
 >;
 
 /** Broker that fetches. */
@@ -191,6 +200,8 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
     if (unknown !== 0) return failure(state, unknown);
     const diverging = divergence(partition, state, context.version);
     if (diverging !== undefined) return diverging;
+    const { topics } = this.#call.parts.metrics;
+    topics.add(partition.topic, "totalFetchRequests", 1);
     entry.isHeldBack = this.#mustWait(partition);
     const read = partition.read({
       offset,
@@ -198,7 +209,10 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
       minOneMessage: minOneMessage && !entry.isHeldBack,
       isolation: "LOG_END",
     });
-    if (read.error !== 0) return failure(state, read.error);
+    if (read.error !== 0) {
+      topics.fetchFailed(partition.topic, read.error);
+      return failure(state, read.error);
+    }
     if (isFirst) {
       const { pulse } = opened.replica;
       const stale = partition.fetched({ ...sender, offset, logStart, pulse });
@@ -243,6 +257,7 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
     const shown = answers.filter(([entry, answer]) => !isIncremental || changed(answer, entry.state));
     for (const [entry, answer] of answers) {
       this.#told(entry, answer);
+      parts.metrics.topics.replicationBytesOut += answer.size;
       if (entry.partition !== undefined && this.#isThrottled(entry.partition)) parts.leaderQuota.record(answer.size);
     }
     if (!isIncremental) {

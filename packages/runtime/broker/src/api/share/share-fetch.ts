@@ -156,7 +156,7 @@ class ShareFetchCall {
     const bytes = shown.reduce((sum, { size }) => sum + size, 0);
     const throttleTimeMs = parts.quotas.record("consumer_byte_rate", context, bytes, parts.env.clock.monotonic());
     for (const { topicId, size } of shown) {
-      if (size > 0) parts.metrics.fetched(context.topics.nameOf("", topicId) ?? "", size);
+      if (size > 0) parts.metrics.topics.add(context.topics.nameOf("", topicId) ?? "", "bytesOut", size);
     }
     const rest = new Map(acknowledged);
     const partitions = shown.map(answer => {

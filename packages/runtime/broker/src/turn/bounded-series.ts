@@ -1,0 +1,29 @@
+import type { BrokerMetrics } from "./metrics.ts";
+import type { MetricSample } from "./metric.ts";
+
+/** Most partitions of a node, and most offsets of its groups, that have series of their own in one metric. */
+export const MOST_SERIES = 10_000;
+
+/** Limits the series of a metric, and counts those that are left out at a scrape. */
+export class BoundedSeries {
+  readonly #most: number;
+  readonly #leftOut = new Map<string, number>();
+
+  constructor(metrics: Pick<BrokerMetrics, "add">, most: number = MOST_SERIES) {
+    this.#most = most;
+    metrics.add({
+      name: "samsa_metrics_left_out",
+      help: `Series that a metric lacks, as it would have more than ${most}.`,
+      type: "gauge",
+      samples: () => Array.from(this.#leftOut, ([metric, value]) => ({ labels: { metric }, value })),
+    });
+  }
+
+  /** Samples of a metric, up to the limit. */
+  *limit(metric: string, samples: Iterable<MetricSample>): Iterable<MetricSample> {
+    let count = 0;
+    for (const sample of samples) if (++count <= this.#most) yield sample;
+    if (count > this.#most) this.#leftOut.set(metric, count - this.#most);
+    else this.#leftOut.delete(metric);
+  }
+}
