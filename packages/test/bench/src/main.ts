@@ -7,7 +7,8 @@ import { findJava } from "./java.ts";
 import type { Figures } from "./loads.ts";
 import { measure, NAMES } from "./measure.ts";
 import { printProfiles } from "./profile.ts";
-import { type Results, table } from "./rows.ts";
+import { REASONS } from "./misses.ts";
+import { missed, type Results, table } from "./rows.ts";
 import { median } from "./system/quantile.ts";
 
 export { NAMES };
@@ -34,6 +35,16 @@ function machine(): string {
   return `${cpus().length} × ${first?.model ?? "unknown"}, ${memory} GiB, ${process.platform} ${process.arch}, Node ${process.versions.node}`;
 }
 
+/** List of the rows that miss their goals, each with its reason; nothing if all are reached. */
+export function missesText(results: Results): string {
+  const lines = missed(results).map(({ key, title }) => {
+    const reason = REASONS[key];
+    const told = reason === undefined ? "not examined yet." : `${reason.why} [Flame graph](flames/${reason.flame}).`;
+    return `- **${title}**: ${told}`;
+  });
+  return lines.length === 0 ? "" : `\n## Rows that miss their goal\n\n${lines.join("\n")}\n`;
+}
+
 function page(results: Results, options: BenchOptions, { remark, load }: { remark: string; load: number }): string {
   const args = Object.entries(options).map(([name, value]) => (value === true ? `--${name}` : `--${name} ${value}`));
   return `# Benchmarks
@@ -47,7 +58,7 @@ Written by \`npm run bench\`; \`packages/test/bench\` says how it measures.
 - Load average before: ${load.toFixed(2)} (well above 0, other work shared the processors and the figures are noisy)
 
 ${table(results)}
-`;
+${missesText(results)}`;
 }
 
 /** Median of each figure over all runs that have it. */

@@ -1,4 +1,5 @@
 import { entryAt } from "@samsa/base";
+import { GOALS, goalText, reaches } from "./goals.ts";
 import { CLIENTS, CONSOLES } from "./clients.ts";
 
 /** Row of the table. */
@@ -132,18 +133,43 @@ function cell(value: number | undefined, digits: number): string {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** Renders the rows that have a figure as a Markdown table. */
+/** Samsa's figure to that of the other; NaN if one is missing. */
+function ratioOf(results: Results, key: string): number {
+  const [own = Number.NaN, other = Number.NaN] = [...results.values()].map(figures => figures.get(key));
+  return own / other;
+}
+
+/** Renders the rows that have a figure as a Markdown table, with the goals if Kafka is there. */
 export function table(results: Results): string {
   const names = [...results.keys()];
-  const head = ["", ...names, ...(names.length === 2 ? [`${names[0]} : ${names[1]}`] : []), "unit"];
-  const body = ROWS.filter(({ key }) => names.some(name => results.get(name)?.has(key))).map(row => {
-    const values = names.map(name => results.get(name)?.get(row.key));
-    const ratio = (values[0] ?? Number.NaN) / (values[1] ?? Number.NaN);
-    const cells = values.map(value => cell(value, row.digits));
-    return [row.title, ...cells, ...(names.length === 2 ? [cell(ratio, 2)] : []), row.unit];
+  const [hasRatio, hasGoals] = [names.length === 2, results.has("Kafka")];
+  const head = [
+    "",
+    ...names,
+    ...(hasRatio ? [`${names[0]} : ${names[1]}`] : []),
+    ...(hasGoals ? ["goal"] : []),
+    "unit",
+  ];
+  const body = ROWS.filter(({ key }) => names.some(name => results.get(name)?.has(key))).map(({ key, ...row }) => {
+    const cells = names.map(name => cell(results.get(name)?.get(key), row.digits));
+    const goal = GOALS[key];
+    return [
+      ...[row.title, ...cells, ...(hasRatio ? [cell(ratioOf(results, key), 2)] : [])],
+      ...(hasGoals ? [goal === undefined ? "" : goalText(goal)] : []),
+      row.unit,
+    ];
   });
   const rule = head.map((_, i) => (i === 0 || i === head.length - 1 ? "---" : "---:"));
   return aligned([head, rule, ...body]);
+}
+
+/** Rows of Samsa beside Kafka that miss their goals. */
+export function missed(results: Results): Row[] {
+  if (results.size !== 2 || !results.has("Kafka")) return [];
+  return ROWS.filter(({ key }) => {
+    const [goal, ratio] = [GOALS[key], ratioOf(results, key)];
+    return goal !== undefined && !Number.isNaN(ratio) && !reaches(goal, ratio);
+  });
 }
 
 function aligned(lines: readonly (readonly string[])[]): string {

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { flameGraph } from "../src/flame.ts";
-import { medians } from "../src/main.ts";
+import { GOALS } from "../src/goals.ts";
+import { medians, missesText } from "../src/main.ts";
+import { REASONS } from "../src/misses.ts";
 import { hottest } from "../src/profile.ts";
-import { table } from "../src/rows.ts";
+import { missed, table } from "../src/rows.ts";
 
 describe("table", () => {
   test("compares two, and leaves out rows that nobody has", () => {
@@ -18,10 +20,10 @@ describe("table", () => {
     ]);
     expect(table(results).split("\n")).toEqual(
       [
-        "|                                   | Samsa | Kafka | Samsa : Kafka | unit |",
-        "| --------------------------------- | ----: | ----: | ------------: | ---- |",
-        "| Start to first answer, median of 5 |   150 | 3,008 |          0.05 | ms   |",
-        "| End to end, acks=all, mean        |     – |  0.50 |             – | ms   |",
+        "|                                   | Samsa | Kafka | Samsa : Kafka | goal | unit |",
+        "| --------------------------------- | ----: | ----: | ------------: | ---: | ---- |",
+        "| Start to first answer, median of 5 |   150 | 3,008 |          0.05 |      | ms   |",
+        "| End to end, acks=all, mean        |     – |  0.50 |             – |      | ms   |",
       ].map(line =>
         expect.stringMatching(
           new RegExp(
@@ -37,6 +39,38 @@ describe("table", () => {
 
   test("one alone has no ratio", () => {
     expect(table(new Map([["Samsa", new Map([["start.ms", 150]])]]))).toContain("| Samsa | unit |");
+  });
+});
+
+describe("goals", () => {
+  const results = (samsa: number, kafka: number) =>
+    new Map([
+      ["Samsa", new Map([["share.rate", samsa]])],
+      ["Kafka", new Map([["share.rate", kafka]])],
+    ]);
+
+  test("stand beside the ratios, and rows that miss theirs are listed", () => {
+    expect(table(results(99, 100))).toContain("0.99 | ≥ 1.00 |");
+    expect(missed(results(99, 100)).map(({ key }) => key)).toEqual(["share.rate"]);
+    expect(missesText(results(99, 100))).toContain(
+      "- **Four members of a share group, 100 B records**: not examined yet.",
+    );
+    expect(missed(results(100, 100))).toEqual([]);
+    expect(missesText(results(100, 100))).toBe("");
+  });
+
+  test("are of rows that there are", () => {
+    const all = new Map(Object.keys(GOALS).map(key => [key, 1]));
+    const rows = table(
+      new Map([
+        ["Samsa", all],
+        ["Kafka", all],
+      ]),
+    )
+      .split("\n")
+      .slice(2);
+    expect(rows).toHaveLength(Object.keys(GOALS).length);
+    for (const key of Object.keys(REASONS)) expect(GOALS).toHaveProperty([key]);
   });
 });
 
