@@ -53,6 +53,9 @@ export interface BatchOptions {
   readonly deleteHorizon?: Int64;
 }
 
+/** Room for records, in bytes, if nobody knows how many come. */
+const FIRST_CAPACITY = 450;
+
 /** Builds a batch from records. */
 export class BatchBuilder {
   count = 0;
@@ -63,11 +66,12 @@ export class BatchBuilder {
   private baseTimestamp: Int64;
   private lastDelta = -1;
 
-  constructor(options: BatchOptions, tools: Tools) {
+  /** The builder has room for records of `capacity` bytes, and grows beyond it. */
+  constructor(options: BatchOptions, tools: Tools, capacity = FIRST_CAPACITY) {
     this.options = options;
     this.tools = tools;
     this.baseTimestamp = options.deleteHorizon ?? NO_TIMESTAMP;
-    this.records = new ByteWriter(512);
+    this.records = new ByteWriter(HEADER_SIZE + capacity);
     this.records.position = HEADER_SIZE;
   }
 

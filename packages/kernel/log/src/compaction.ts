@@ -185,6 +185,9 @@ export interface FilterOptions {
   readonly retained: (txn: AbortedTxn) => void;
 }
 
+/** Most bytes by which a record grows as its batch gets another base timestamp, its length field included. */
+const MOST_DELTA_GROWTH = 10;
+
 /** Filters batches when a log is compacted (`Cleaner.cleanInto`, `MemoryRecords.filterTo`). */
 export class BatchFilter {
   readonly #options: FilterOptions;
@@ -217,6 +220,7 @@ export class BatchFilter {
     const { tools, now, deleteRetentionMs } = this.#options;
     const record = this.#record.open(batch, tools.codecs);
     let kept = 0;
+    let keptBytes = 0;
     let count = 0;
     let tombstones = false;
     for (; record.next(); count++) {
@@ -224,6 +228,7 @@ export class BatchFilter {
       this.#note(count, stays);
       if (!stays) continue;
       kept++;
+      keptBytes += record.size + MOST_DELTA_GROWTH;
       if (record.valueLength < 0) tombstones = true;
     }
     if (kept === 0) return of.emptyStays ? this.#empty(batch) : undefined;
@@ -232,7 +237,7 @@ export class BatchFilter {
     const deleteHorizon = begins ? now + deleteRetentionMs : of.horizon;
     const compression = defaultCompression(batch.codec as Codec);
     const timed = deleteHorizon === undefined ? {} : { deleteHorizon };
-    const builder = new BatchBuilder({ ...headerOf(batch), compression, ...timed }, tools);
+    const builder = new BatchBuilder({ ...headerOf(batch), compression, ...timed }, tools, keptBytes);
     record.rewind();
     for (let i = 0; record.next(); i++) {
       if (this.#stay[i] === 1) builder.appendFrom(record, record.timestamp, record.offsetDelta);
