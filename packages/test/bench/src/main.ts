@@ -6,7 +6,7 @@ import { type Contender, kafka, samsa } from "./contenders.ts";
 import { findJava } from "./java.ts";
 import type { Figures } from "./loads.ts";
 import { measure, NAMES } from "./measure.ts";
-import { printProfiles } from "./profile.ts";
+import { printProfiles } from "./profiles/profile.ts";
 import { REASONS } from "./misses.ts";
 import { missed, type Results, table } from "./rows.ts";
 import { median } from "./system/quantile.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { flameGraph } from "../src/flame.ts";
+import { flameGraph } from "../src/profiles/flame.ts";
 import { GOALS } from "../src/goals.ts";
 import { medians, missesText } from "../src/main.ts";
 import { REASONS } from "../src/misses.ts";
-import { hottest } from "../src/profile.ts";
+import { hottest } from "../src/profiles/profile.ts";
 import { missed, table } from "../src/rows.ts";
 
 describe("table", () => {

@@ -245,7 +245,7 @@ export const ROOMS: readonly Room[] = [
     ],
     node: true,
     libraries: ["kafkajs", "@platformatic/kafka"],
-    folders: ["system", "clients", "requests", "."],
+    folders: ["system", "profiles", "clients", "requests", "."],
   },
   {
     folder: "test/fuzz",
