@@ -34,6 +34,7 @@ await build({
     samsa: join(root, "packages/app/cli/src/main.ts"),
     "judge-worker": join(root, "packages/host/node/src/judge-worker.ts"),
     "policy-worker": join(root, "packages/host/node/src/policies/policy-worker.ts"),
+    "quota-worker": join(root, "packages/host/node/src/quotas/quota-worker.ts"),
   },
   outdir: staging,
   outExtension: { ".js": ".mjs" },

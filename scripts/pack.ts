@@ -37,6 +37,7 @@ interface Published {
 const WORKERS = {
   "judge-worker": "host/node/src/judge-worker.ts",
   "policy-worker": "host/node/src/policies/policy-worker.ts",
+  "quota-worker": "host/node/src/quotas/quota-worker.ts",
 };
 
 const PUBLISHED: readonly Published[] = [

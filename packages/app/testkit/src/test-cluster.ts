@@ -2,7 +2,7 @@ import { type Disk, guard, ignored, type Logger, type Network, VERSION } from "@
 import { formatStorage, type Interception, Node } from "@samsa/broker";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
 import { MemoryDisk, MemoryNetwork } from "@samsa/memory";
-import { nodeEnv, nodePolicies } from "@samsa/node";
+import { nodeEnv, nodePolicies, nodeQuotaCallback } from "@samsa/node";
 import { type ActiveRule, type InterceptionRule, Interceptions } from "./interceptions.ts";
 import { Life } from "./life.ts";
 import { TestClock } from "./test-clock.ts";
@@ -217,6 +217,10 @@ export class TestCluster {
       policies: (classes, configs) =>
         nodePolicies(classes, configs, {
           failed: error => machine.logger.error("the policies have failed", { error }),
+        }),
+      quotaCallback: (name, configs) =>
+        nodeQuotaCallback(name, configs, {
+          failed: error => machine.logger.error("the quota callback has failed", { error }),
         }),
       intercept: request => this.#interceptions.decide(machine.id, request),
       onHalt: reason => machine.logger.error("the broker has ended", { reason }),

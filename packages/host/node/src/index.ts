@@ -8,3 +8,4 @@ export { identityOf as storeIdentity } from "./net/java-store.ts";
 export type { NodeNetworkOptions } from "./net/network.ts";
 export { nodePattern } from "./pattern.ts";
 export { type NodePolicies, nodePolicies, type PolicyOptions } from "./policies/policies.ts";
+export { type NodeQuotaCallback, nodeQuotaCallback } from "./quotas/quota-callback.ts";

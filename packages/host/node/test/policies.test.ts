@@ -84,7 +84,7 @@ test("a policy that does not answer is ended, and others are asked a new one", a
   const found = await loaded(`validate({ topic }) { while (topic === "endless"); }`, { answerMs: 300 });
   const endless = found.judge("createTopic", { topic: "endless" });
   const behind = found.judge("createTopic", { topic: "fine" });
-  await expect(endless).rejects.toThrow("the policies have not answered within 300 ms");
+  await expect(endless).rejects.toThrow("the thread of the policies has not answered within 300 ms");
   expect(await behind).toBeUndefined();
 });
 
@@ -129,8 +129,10 @@ test("no more than some questions wait", async () => {
 
 test("close ends the question that is asked, and refuses those that wait", async () => {
   const found = await loaded(`validate({ topic }) { while (topic === "endless"); }`, { answerMs: 300 });
-  const asked = expect(found.judge("createTopic", { topic: "endless" })).rejects.toThrow("have not answered within");
-  const waiting = expect(found.judge("createTopic", { topic: "fine" })).rejects.toThrow("the policies are closed");
+  const asked = expect(found.judge("createTopic", { topic: "endless" })).rejects.toThrow("has not answered within");
+  const waiting = expect(found.judge("createTopic", { topic: "fine" })).rejects.toThrow(
+    "the thread of the policies is closed",
+  );
   // The thread has the first question.
   await new Promise(resolve => setImmediate(resolve));
   await found.close();
@@ -145,7 +147,7 @@ test("close closes the policies, and later questions are refused", async () => {
   await found.close();
   const { readFileSync } = await import("node:fs");
   expect(readFileSync(trace, "utf8")).toBe("closed");
-  await expect(found.judge("createTopic", {})).rejects.toThrow("the policies are closed");
+  await expect(found.judge("createTopic", {})).rejects.toThrow("the thread of the policies is closed");
 });
 
 test.each([

@@ -87,8 +87,6 @@ const TICK_MS = 1000;
 const OPEN_AT_ONCE = 50;
 const LOAD_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES = 256 * 1024 * 1024;
-/** Interval at which idle quota meters are removed. */
-const QUOTA_EXPIRY_MS = 60_000;
 
 /** The broker of a node (`BrokerServer`): serves clients. It reaches the controller through a channel only. */
 export class BrokerRole {
@@ -266,10 +264,10 @@ export class BrokerRole {
 
   get followerWaits(): FollowerWaits {
     return this.replication.followerWaits;
-  get metrics(): BrokerMetrics {
-    return this.#shared.metrics;
   }
 
+  get metrics(): BrokerMetrics {
+    return this.#shared.metrics;
   }
 
   get quotas(): Quotas {
@@ -283,11 +281,11 @@ export class BrokerRole {
   /** Epoch of this broker's registration; −1 before it. */
   get brokerEpoch(): BrokerLifecycle["brokerEpoch"] {
     return this.#lifecycle.brokerEpoch;
+  }
+
   /** State as a number (`BrokerState`). */
   get stateNumber(): number {
     return this.#lifecycle.stateNumber;
-  }
-
   }
 
   /** Advertised endpoints by listener name. */
@@ -320,7 +318,7 @@ export class BrokerRole {
   }
 
   #startTasks(): void {
-    const { env, quotas, dirs } = this.#shared;
+    const { env, dirs } = this.#shared;
     const { config, transactions } = this;
     this.#tasks.every("tick", TICK_MS, () => {
       dirs.tick(env.clock.monotonic());
@@ -341,7 +339,6 @@ export class BrokerRole {
     this.#tasks.every("transaction expiry", config["transaction.remove.expired.transaction.cleanup.interval.ms"], () =>
       transactions.expire(),
     );
-    this.#tasks.every("quotas", QUOTA_EXPIRY_MS, () => quotas.expire(env.clock.monotonic()));
     this.#tasks.every("idle", Math.max(1000, config["connections.max.idle.ms"] / 10), () => this.#server.closeIdle());
     this.metrics.gauge(
       "samsa_request_bytes_in_flight",
@@ -424,21 +421,10 @@ export class BrokerRole {
   #publishers(): MetadataPublisher[] {
     return [
       { name: "dynamic settings", publish: (changes, image) => this.#reconfigure(changes, image) },
-      { name: "client quotas", publish: (_changes, image) => this.#updateQuotas(image) },
       { name: "client metrics", publish: (_changes, image) => this.telemetry?.update(image.configs) },
       { name: "replicas", publish: (changes, image) => this.#updateReplicas(changes, image) },
       { name: "coordinators", publish: (changes, image) => this.#updateCoordinators(changes, image) },
     ];
-  }
-
-  #updateQuotas({ quotas }: MetadataImage): void {
-    const { logger } = this.env;
-    this.quotas.update(quotas).then(
-      unknown => {
-        if (unknown.length > 0) logger.warn("quotas of hosts without an address do nothing", { hosts: unknown });
-      },
-      (error: unknown) => logger.error("client quotas could not be taken over", { error }),
-    );
   }
 
   #updateReplicas(changes: MetadataChanges, image: MetadataImage): void {

@@ -11,6 +11,12 @@ export { formatStorage, storageInfo } from "./format.ts";
 export type { RemoteJudge } from "./limits/judging.ts";
 export type { InterceptedRequest, Interception } from "./network/interception.ts";
 export type { LoadedPolicies, PolicyLoader } from "./controller/policies.ts";
+export type {
+  LoadedQuotaCallback,
+  QuotaAnswer,
+  QuotaCall,
+  QuotaCallbackLoader,
+} from "./quotas/quota-callback.ts";
 export { Node, type NodeOptions } from "./node.ts";
 export { logOf } from "./replica/partition.ts";
 export type { Labels, MetricFamily, MetricSample, MetricSource } from "./turn/metric.ts";

@@ -27,8 +27,11 @@ import { checkProtection } from "./config/protection.ts";
 import { checkRoles } from "./config/roles.ts";
 import { cordonFault, logConfig, Settings } from "./config/settings.ts";
 import { BOOTSTRAP, ControllerRole } from "./controller-role.ts";
+import { CustomQuotas } from "./quotas/custom-quotas.ts";
+import { type LoadedQuotaCallback, loadQuotaCallback, type QuotaCallbackLoader } from "./quotas/quota-callback.ts";
 import { Quotas } from "./quotas/quotas.ts";
 import { MetadataLoader } from "./metadata/loader.ts";
+import { QuotaPublisher } from "./metadata/quota-publisher.ts";
 import {
   type Endpoint,
   listenerSettings,
@@ -67,6 +70,8 @@ export interface NodeOptions extends BrokerRoleOptions {
   readonly buffers?: BufferPool;
   /** Loads the policies that the settings of a controller name; without it such settings are refused. */
   readonly policies?: PolicyLoader;
+  /** Loads the class of `client.quota.callback.class`; without it that setting is refused. */
+  readonly quotaCallback?: QuotaCallbackLoader;
 }
 
 const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
@@ -76,16 +81,21 @@ const FORWARDING_MS = 60_000;
 const REGISTRATION_MS = 5000;
 /** Interval of snapshots and trimming of the metadata log (`KafkaRaftClient`). */
 const METADATA_MS = 60_000;
+/** Interval at which idle quota meters are removed. */
+const QUOTA_EXPIRY_MS = 60_000;
+/** Interval at which a quota callback is asked for changes. */
+const QUOTA_POLL_MS = 1000;
 /** Interval at which trimmed segments are removed and checkpoints written. */
 const TICK_MS = 1000;
 /** Longest time that a timer can have, in ms: longer limits are none. */
 const LONGEST_TIMER_MS = 2147483647;
 
-/** Settings that are valid, and the policies that they name. */
+/** Settings that are valid, and the classes that they name. */
 interface Checked {
   readonly given: ReadonlyMap<string, string>;
   readonly config: BrokerConfig;
   readonly policies: Policies | undefined;
+  readonly callback: LoadedQuotaCallback | undefined;
 }
 
 /**
@@ -117,7 +127,7 @@ export class Node {
   #handedOver: Promise<void> | undefined;
 
   /** Opens the log directories and reads them. Throws `ConfigError`, `LogDirError` or `DiskError`. */
-  private constructor(env: Env, options: NodeOptions, { given, config, policies }: Checked) {
+  private constructor(env: Env, options: NodeOptions, { given, config, policies, callback }: Checked) {
     this.#options = options;
     this.#policies = policies;
     const settings = new Settings(config["node.id"], given);
@@ -132,6 +142,7 @@ export class Node {
       { count: config["quota.window.num"], ms: config["quota.window.size.seconds"] * 1000 },
       { count: config["controller.quota.window.num"], ms: config["controller.quota.window.size.seconds"] * 1000 },
       host => env.network.resolve(host),
+      callback && new CustomQuotas(env, callback),
     );
     const loader = new MetadataLoader(env.logger);
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
@@ -159,7 +170,11 @@ export class Node {
     checkRoles(config);
     // Load policies before anything is written: a node without those that it should have does not start.
     const policies = hasPolicies(config) ? await Policies.load(env, config, given, options.policies) : undefined;
-    const node = await Node.#opened(env, options, { given, config, policies });
+    const callback = await loadQuotaCallback(config, given, options.quotaCallback).catch(async (error: unknown) => {
+      await policies?.close();
+      throw error;
+    });
+    const node = await Node.#opened(env, options, { given, config, policies, callback });
     try {
       await node.#start();
       return node;
@@ -174,6 +189,7 @@ export class Node {
       return new Node(env, options, checked);
     } catch (error) {
       await checked.policies?.close();
+      await checked.callback?.close().catch(ignored("the error of the start is reported, not that of the stop"));
       throw error;
     }
   }
@@ -184,6 +200,8 @@ export class Node {
     if (this.#acls !== undefined) loader.install([this.#acls]);
     // Before those of the roles, which open listeners.
     loader.install([{ name: "security", publish: (changes, image) => this.#updateSecurity(changes, image) }]);
+    const { env, quotas, clusterId } = this.shared;
+    loader.install([new QuotaPublisher(env, quotas, clusterId)]);
     quorum.load();
     loader.publish();
     const limit = this.#limitStart();
@@ -196,6 +214,9 @@ export class Node {
       limit?.cancel();
     }
     this.#tasks.every("metadata", METADATA_MS, () => this.maintainMetadata());
+    this.#tasks.every("quotas", QUOTA_EXPIRY_MS, () => quotas.expire(env.clock.monotonic()));
+    const { custom } = quotas;
+    if (custom !== undefined) this.#tasks.every("quota callback", QUOTA_POLL_MS, () => custom.poll());
     // A broker looks after the directories itself.
     if (this.#broker === undefined) {
       this.#tasks.every("tick", TICK_MS, () => this.dirs.tick(this.env.clock.monotonic()));
@@ -389,6 +410,7 @@ export class Node {
         startIntervalMs: config["log.flush.start.offset.checkpoint.interval.ms"],
         watermarkIntervalMs: config["replica.high.watermark.checkpoint.interval.ms"],
       },
+      flushed: ms => metrics.flushes.record(microseconds(ms)),
       onOffline: () => this.#offline(),
     });
   }
@@ -410,7 +432,6 @@ export class Node {
         bootstrapServers: this.#bootstrapServers(config),
         settings: quorumSettings(config),
         bootstrap: () => BOOTSTRAP,
-      flushed: ms => metrics.flushes.record(microseconds(ms)),
         retention: {
           maxBytes: config["metadata.max.retention.bytes"],
           maxMs: config["metadata.max.retention.ms"],
@@ -518,6 +539,7 @@ export class Node {
     await this.#controller?.close();
     this.shared.security.close();
     await this.#policies?.close();
+    await this.shared.quotas.custom?.close();
     // The quorum elects another leader without delay: nobody decides until then.
     await quorum.close();
     await this.#controller?.drain();

@@ -48,6 +48,23 @@ test("a controller describes its own settings, those of all brokers, and of topi
   ]);
 });
 
+test("a controller that is no broker applies quotas of changes", async () => {
+  const created = async (name: string): Promise<number> => {
+    const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+    const { answer } = await forwarded("CreateTopics", 7, { topics: [topic], timeoutMs: 5000, validateOnly: false });
+    return (answer as { topics: { errorCode: number }[] }).topics[0]?.errorCode ?? -1;
+  };
+  const setRate = (remove: boolean) => {
+    const entity = [{ entityType: "user", entityName: "ann" }];
+    const entries = [{ entity, ops: [{ key: "controller_mutation_rate", value: 0.01, remove }] }];
+    return ask("AlterClientQuotas", { entries, validateOnly: false });
+  };
+  await setRate(false);
+  await expect.poll(() => created(`quota-${Math.random()}`)).toBe(Errors.THROTTLING_QUOTA_EXCEEDED.code);
+  await setRate(true);
+  await expect.poll(() => created(`quota-${Math.random()}`)).toBe(0);
+});
+
 test("without an authorizer, access control is disabled", async () => {
   const filter = { patternTypeFilter: ANY, resourceTypeFilter: ANY, operation: ANY, permissionType: ANY };
   const names = { resourceNameFilter: null, principalFilter: null, hostFilter: null };

@@ -173,7 +173,7 @@ test("a connection ends some time after its refusal, so that a slow client reads
   expect((await login(wire, "alice", "wrong")).errorCode).toBe(Errors.SASL_AUTHENTICATION_FAILED.code);
   let isClosed = false;
   const closed = closes(wire).then(is => (isClosed = is));
-  // What it sends is not handled any more.
+  // Requests of it are not handled any more.
   wire.send("Metadata", 12, { topics: null });
   await new Promise(resolve => setTimeout(resolve, 50));
   expect(isClosed).toBe(false);

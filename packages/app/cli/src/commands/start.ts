@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
 import { DiskError, ignored, NetworkError } from "@samsa/base";
 import { Node } from "@samsa/broker";
-import { nodeEnv, nodeJudge, nodePolicies } from "@samsa/node";
+import { nodeEnv, nodeJudge, nodePolicies, nodeQuotaCallback } from "@samsa/node";
 import { adviceOf } from "@samsa/storage";
 import { ClientMetrics } from "../metrics/client-metrics.ts";
 import { answerSupervisor } from "../cluster/hand-over.ts";
@@ -169,6 +169,10 @@ async function startNode(
     policies: (classes, configs) =>
       nodePolicies(classes, configs, {
         failed: error => logger.error("the policies have failed, and are begun anew for the next request", { error }),
+      }),
+    quotaCallback: (name, configs) =>
+      nodeQuotaCallback(name, configs, {
+        failed: error => logger.error("the quota callback has failed, and is begun anew", { error }),
       }),
     ...(telemetry === undefined ? {} : { telemetry }),
   }).catch((error: unknown) => {

@@ -1,9 +1,8 @@
 /** Worker thread of `nodePolicies`: holds the policies of a controller, and answers one question at a time. */
-import { createRequire } from "node:module";
-import { resolve, sep } from "node:path";
-import { pathToFileURL } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
 import { ignored } from "@samsa/base";
+import { CLOSE, type LoadFailure } from "../classes/class-thread.ts";
+import { isThenable, made, textOf } from "../classes/made.ts";
 
 /** Start of the thread. */
 export interface PolicyWork {
@@ -19,9 +18,6 @@ export interface PolicyQuestion {
   readonly request: object;
 }
 
-/** Asks the thread to close its policies and to end. */
-export const CLOSE = "close";
-
 /** Objection of a policy to a request. */
 export interface PolicyObjection {
   /** Name of an error of Kafka; undefined: the policy has failed. */
@@ -29,10 +25,9 @@ export interface PolicyObjection {
   readonly message: string | null;
 }
 
-/** Messages of the thread: first `loaded` or `failed`, then an answer to each question. */
+/** Messages of the thread: first `loaded`, or a `LoadFailure`, then an answer to each question. */
 export type PolicyMessage =
   | { readonly type: "loaded" }
-  | { readonly type: "failed"; readonly why: string }
   | { readonly type: "answer"; readonly objection?: PolicyObjection };
 
 interface Policy {
@@ -41,43 +36,13 @@ interface Policy {
   close?(): unknown;
 }
 
-type PolicyClass = new () => Policy;
-
 const VIOLATION = /^PolicyViolation(?:Error|Exception)?$/;
 
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-
-/** Address of a module: a path relative to the working directory, or a package that is installed there. */
-function addressOf(module: string): string {
-  if (module.startsWith("file:")) return module;
-  if (module.startsWith(".") || resolve(module) === module) return pathToFileURL(resolve(module)).href;
-  try {
-    return pathToFileURL(createRequire(resolve(`.${sep}`)).resolve(module)).href;
-  } catch {
-    // A package that is installed beside this program, or has no form for `require`.
-    return module;
-  }
-}
-
 async function load(name: string, configs: PolicyWork["configs"]): Promise<Policy> {
-  const [module = "", chosen] = name.split("#");
-  const found = (await import(addressOf(module))) as Readonly<Record<string, unknown>>;
-  const classes = Object.entries(found).filter(([, value]) => typeof value === "function");
-  const [only] = classes;
-  const made = chosen === undefined ? (found.default ?? (classes.length === 1 ? only?.[1] : undefined)) : found[chosen];
-  if (typeof made !== "function") {
-    throw new Error(
-      chosen === undefined ? "it has no class as its default export" : `it does not export a class ${chosen}`,
-    );
-  }
-  const policy = new (made as PolicyClass)();
-  if (typeof policy.validate !== "function") throw new Error("its class has no method validate");
+  const policy = await made<Policy>(name, ["validate"]);
   if (typeof policy.configure === "function") await policy.configure(configs);
   return policy;
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Meaning of an error that a policy throws: a violation, another error of Kafka that its code names, or a failure. */
 function objectionOf(error: unknown): PolicyObjection {
@@ -107,7 +72,7 @@ async function serve({ classes, configs }: PolicyWork): Promise<void> {
       policies.set(policy, await load(name, configs));
     } catch (error) {
       const why = `the policy ${name} cannot be loaded: ${textOf(error)}`;
-      return parentPort?.postMessage({ type: "failed", why } satisfies PolicyMessage);
+      return parentPort?.postMessage({ type: "failed", why } satisfies LoadFailure);
     }
   }
   parentPort?.on("message", (question: PolicyQuestion | typeof CLOSE) => {
@@ -125,5 +90,5 @@ function endAfter(policies: readonly Policy[]): void {
 }
 
 serve(workerData as PolicyWork).catch((error: unknown) => {
-  parentPort?.postMessage({ type: "failed", why: textOf(error) } satisfies PolicyMessage);
+  parentPort?.postMessage({ type: "failed", why: textOf(error) } satisfies LoadFailure);
 });

@@ -26,6 +26,11 @@ export const brokerConfigs = configSpecs({
   },
   "broker.id": { type: "int", default: "-1", doc: "The old name of node.id; both must be the same if both are set." },
   "broker.rack": { type: "string", default: null, doc: "Rack of this broker." },
+  "client.quota.callback.class": {
+    type: "class",
+    default: null,
+    doc: "Module whose class decides on the quotas of clients; see operations/quota-callback.md.",
+  },
   "compression.gzip.level": {
     type: "int",
     update: "cluster-wide",

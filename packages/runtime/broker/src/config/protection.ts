@@ -1,10 +1,7 @@
 import { ConfigError } from "@samsa/base";
 
 /** Settings that restrict clients, each with the value that restricts nothing. */
-const PROTECTING: ReadonlyMap<string, string> = new Map([
-  ["principal.builder.class", ""],
-  ["client.quota.callback.class", ""],
-]);
+const PROTECTING: ReadonlyMap<string, string> = new Map([["principal.builder.class", ""]]);
 
 /**
  * Refuses security settings that this broker does not support, because ignoring them would leave a cluster open. Throws

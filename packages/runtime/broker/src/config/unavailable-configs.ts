@@ -6,7 +6,6 @@ import { type AnyConfigSpec, type ConfigSpecs, type ConfigType, invariant, type 
  */
 const TABLE = `
 background.threads | int | 10 | 1.. | cluster-wide
-client.quota.callback.class | class | null
 controller.quorum.append.linger.ms | int | 25 | 0..
 delete.records.purgatory.purge.interval.requests | int | 1
 early.start.listeners | list | null
@@ -192,7 +191,6 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     "Java-only: a request is handled once it has been read, so there is no queue; see queued.max.request.bytes",
   ],
   [/^group\.share\..*\.class\.name$/, "Java-only: it names a class; Kafka's own is built in"],
-  [/^client\.quota\.callback/, "Java-only: it names a class; quotas of users, clients and addresses are built in"],
   [/^unstable\.feature/, "unreleased: levels of features that Kafka has not released are not built"],
 ];
 

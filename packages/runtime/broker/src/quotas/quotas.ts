@@ -1,8 +1,10 @@
 import { ignored } from "@samsa/base";
 import { type QuotaEntity, type QuotaImage, quotaKey } from "@samsa/metadata";
+import type { CustomQuotas } from "./custom-quotas.ts";
+import type { ClientQuotaKind } from "./quota-callback.ts";
 
 /** Client quotas: bytes per second, or percent of the event loop's time. */
-export type QuotaKind = "producer_byte_rate" | "consumer_byte_rate" | "request_percentage";
+export type QuotaKind = Exclude<ClientQuotaKind, typeof MUTATION_RATE>;
 const MUTATION_RATE = "controller_mutation_rate";
 
 /** Client for which a quota is looked up. */
@@ -92,6 +94,8 @@ export const NO_MUTATION_QUOTA: MutationQuota = { take: () => true, throttleMs: 
 
 /** Idle time after which a meter is removed, in ms. */
 const IDLE_MS = 3_600_000;
+/** Most meters, and most buckets; above it the oldest are removed. */
+const MOST_METERS = 50_000;
 /** Most cached lookups of clients; above it the cache is cleared. */
 const MOST_ANSWERS = 10_000;
 
@@ -123,6 +127,11 @@ function covering(user: string, client: string): QuotaEntity[][] {
   ];
 }
 
+function makeRoom(used: Map<string, unknown>): void {
+  const [oldest] = used.keys();
+  if (oldest !== undefined && used.size >= MOST_METERS) used.delete(oldest);
+}
+
 /** Client quotas (KIP-13, KIP-55, KIP-124): measures usage and computes throttle times. */
 export class Quotas {
   readonly #windows: QuotaWindows;
@@ -131,6 +140,8 @@ export class Quotas {
   readonly #buckets = new Map<string, Bucket>();
   readonly #answers = new Map<string, Limit | undefined>();
   readonly #resolve: (host: string) => Promise<string>;
+  /** Quotas by a callback; undefined without `client.quota.callback.class`. */
+  readonly custom: CustomQuotas | undefined;
   #quotas: ReadonlyMap<string, QuotaImage> = new Map();
   #kinds = new Set<string>();
   /** Allowed connections per second, by address. */
@@ -139,7 +150,13 @@ export class Quotas {
   readonly #addresses = new Map<string, string>();
 
   /** `resolve` returns the address of a host name. */
-  constructor(windows: QuotaWindows, mutationWindows: QuotaWindows, resolve: (host: string) => Promise<string>) {
+  constructor(
+    windows: QuotaWindows,
+    mutationWindows: QuotaWindows,
+    resolve: (host: string) => Promise<string>,
+    custom?: CustomQuotas,
+  ) {
+    this.custom = custom;
     this.#windows = windows;
     this.#mutationWindows = mutationWindows;
     this.#resolve = resolve;
@@ -153,6 +170,7 @@ export class Quotas {
   async update(quotas: ReadonlyMap<string, QuotaImage>): Promise<readonly string[]> {
     if (quotas === this.#quotas) return [];
     this.#quotas = quotas;
+    this.custom?.follow(quotas);
     this.#answers.clear();
     this.#kinds = new Set([...quotas.values()].flatMap(image => [...image.quotas.keys()]));
     if (!this.#kinds.has(CONNECTION_RATE)) {
@@ -197,7 +215,7 @@ export class Quotas {
   /** Records `value` for a client at monotonic time `now`; returns the throttle time. Both are in ms. */
   record(kind: QuotaKind, client: QuotaClient, value: number, now: number): number {
     // Fast path: most brokers have no quotas, and every request is recorded.
-    if (!this.#kinds.has(kind)) return 0;
+    if (!this.#counts(kind)) return 0;
     const found = this.#limit(kind, client);
     if (found === undefined) return 0;
     const wait = this.#meter(found.meter).record(value, found.limit, now);
@@ -215,7 +233,7 @@ export class Quotas {
 
   /** Largest value of one response that throttling can still compensate. */
   mostAtOnce(kind: QuotaKind, client: QuotaClient): number {
-    if (!this.#kinds.has(kind)) return Infinity;
+    if (!this.#counts(kind)) return Infinity;
     const found = this.#limit(kind, client);
     return found === undefined ? Infinity : found.limit * (this.#windows.count - 1) * (this.#windows.ms / 1000);
   }
@@ -226,7 +244,7 @@ export class Quotas {
    * that.
    */
   mutations(client: QuotaClient, strict: boolean, now: () => number): MutationQuota {
-    if (!this.#kinds.has(MUTATION_RATE)) return NO_MUTATION_QUOTA;
+    if (!this.#counts(MUTATION_RATE)) return NO_MUTATION_QUOTA;
     const found = this.#limit(MUTATION_RATE, client);
     if (found === undefined) return NO_MUTATION_QUOTA;
     let until = 0;
@@ -247,7 +265,17 @@ export class Quotas {
     };
   }
 
-  #limit(kind: QuotaKind | typeof MUTATION_RATE, client: QuotaClient): Limit | undefined {
+  /** True if a client may have a quota of a kind. */
+  #counts(kind: ClientQuotaKind): boolean {
+    return this.custom !== undefined || this.#kinds.has(kind);
+  }
+
+  #limit(kind: ClientQuotaKind, client: QuotaClient): Limit | undefined {
+    const custom = this.custom?.limitOf(kind, client.user, client.clientId);
+    if (custom !== undefined) {
+      const { limit, meter } = custom;
+      return limit === undefined ? undefined : { limit, meter };
+    }
     const asked = JSON.stringify([kind, client.user, client.clientId]);
     if (this.#answers.has(asked)) return this.#answers.get(asked);
     const found = this.#find(kind, client);
@@ -270,6 +298,7 @@ export class Quotas {
   #meter(key: string): Meter {
     let meter = this.#meters.get(key);
     if (meter === undefined) {
+      makeRoom(this.#meters);
       meter = new Meter(this.#windows);
       this.#meters.set(key, meter);
     }
@@ -279,6 +308,7 @@ export class Quotas {
   #bucket(key: string): Bucket {
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
+      makeRoom(this.#buckets);
       bucket = new Bucket(this.#mutationWindows);
       this.#buckets.set(key, bucket);
     }
