@@ -132,10 +132,9 @@ function settingsOf(vendor: SecuredVendor, folder: string): string[] {
 
 async function startBroker(
   vendor: SecuredVendor,
-  folder: string,
-  ports: ReadonlyMap<string, number>,
+  { folder, ports, more }: { folder: string; ports: ReadonlyMap<string, number>; more: readonly string[] },
 ): Promise<BrokerProcess> {
-  const settings = settingsOf(vendor, folder);
+  const settings = [...settingsOf(vendor, folder), ...more];
   const listeners = [...ports].map(([name, port]) => `${name}://localhost:${port}`);
   if (vendor === "Samsa") {
     const clear = `PLAINTEXT://127.0.0.1:${await freePort()}`;
@@ -175,7 +174,8 @@ export class SecuredBroker {
     this.folder = parts.folder;
   }
 
-  static async start(vendor: SecuredVendor): Promise<SecuredBroker> {
+  /** Starts one, with `more` settings. */
+  static async start(vendor: SecuredVendor, more: readonly string[] = []): Promise<SecuredBroker> {
     const folder = mkdtempSync(join(tmpdir(), "secured-"));
     const authority = new Authority();
     const issuer = new Issuer();
@@ -187,7 +187,7 @@ export class SecuredBroker {
       writeFileSync(join(folder, "jwks.json"), issuer.jwks);
       const ports = new Map<string, number>();
       for (const name of Object.keys(PROTOCOLS)) ports.set(name, await freePort());
-      const broker = await startBroker(vendor, folder, ports);
+      const broker = await startBroker(vendor, { folder, ports, more });
       return new SecuredBroker({ vendor, broker, authority, issuer, tokenEndpoint, ports, folder });
     } catch (error) {
       issuer.close();
