@@ -77,7 +77,7 @@ async function isGone(stage: Stage, security: ClusterSecurity): Promise<void> {
         async connection => {
           try {
             // In TLS 1.3, a server refuses a certificate after the handshake of its client.
-            return (await connection.ask("ApiVersions", 3, {})).errorCode === 0;
+            return (await connection.ask("ApiVersions", 0, {})).errorCode === 0;
           } catch {
             return false;
           } finally {
