@@ -78,3 +78,18 @@ test("a disk that is full in the middle of a metadata snapshot costs that snapsh
   await cluster.start(CONTROLLER_ID);
   await createMore();
 });
+
+test("a controller, as a broker, wants clients to name their software", async () => {
+  cluster = new SimCluster({});
+  await cluster.startAll();
+  for (const id of [CONTROLLER_ID, 1]) {
+    const code = async (software: string, version: number, more: object = {}): Promise<number> => {
+      const draft = { clientSoftwareName: software, clientSoftwareVersion: "1", ...more };
+      return (await cluster.ask(id, "ApiVersions", draft, version)).errorCode;
+    };
+    expect([await code("t-1.x", 4), await code("", 2), await code("", 4), await code("t t", 4)]).toEqual([
+      0, 0, 42, 42,
+    ]);
+    expect(await code("t", 5, { clusterId: "c", nodeId: -1 })).toBe(42);
+  }
+});

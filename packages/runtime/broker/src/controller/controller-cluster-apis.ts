@@ -4,6 +4,7 @@ import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
 import { ALTER_CLUSTER, apiRow, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { announcedFeatures } from "../metadata/features.ts";
 import { clusterOperations } from "../request/authorized-operations.ts";
+import { isIntroduction } from "../request/introduction.ts";
 import type { ControllerContext, ControllerParts, ControllerRow } from "./controller-row.ts";
 
 const BROKERS = 1;
@@ -14,7 +15,11 @@ const TOO_OLD = "Direct-to-controller communication is not supported with the cu
 /** ApiVersions on a listener of controllers (`SimpleApiVersionManager`). */
 export const apiVersions: ControllerRow = apiRow<"ApiVersions", ControllerParts, ControllerContext>(
   "ApiVersions",
-  ({ apis, image, quorum }, _request, { version }, reply) => {
+  ({ apis, image, quorum }, request, { version }, reply) => {
+    if (!isIntroduction(request, version)) {
+      reply({ errorCode: Errors.INVALID_REQUEST.code, apiKeys: [], throttleTimeMs: 0 });
+      return;
+    }
     const features = announcedFeatures(image(), quorum.kraftVersion, version);
     reply({ errorCode: 0, apiKeys: apis(), throttleTimeMs: 0, ...features });
   },

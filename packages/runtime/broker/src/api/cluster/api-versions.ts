@@ -2,16 +2,14 @@ import type { ApiVersionsRequest } from "@samsa/protocol";
 import { Errors } from "@samsa/protocol";
 import { announcedFeatures } from "../../metadata/features.ts";
 import type { Handler } from "../../request/handler.ts";
+import { isIntroduction } from "../../request/introduction.ts";
 import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "apis" | "clusterId" | "kraftVersion" | "nodeId" | "topics">;
 
-/** Valid names and versions of client software (KIP-511, `ApiVersionsRequest.isValid`). */
-const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
-
 export const apiVersions: Handler<"ApiVersions", Needs> = (parts, request, context, reply) => {
   const { clientSoftwareName: name, clientSoftwareVersion: version } = request;
-  if (context.version >= 3 && (!SOFTWARE.test(name) || !SOFTWARE.test(version))) {
+  if (!isIntroduction(request, context.version)) {
     reply({ errorCode: Errors.INVALID_REQUEST.code, apiKeys: [], throttleTimeMs: 0 });
     return;
   }
@@ -30,7 +28,6 @@ export const apiVersions: Handler<"ApiVersions", Needs> = (parts, request, conte
 /** Error for a client that expects another cluster or node, so that it bootstraps again (KIP-1242). */
 function targetFault(parts: Needs, request: ApiVersionsRequest): number {
   const { clusterId, nodeId } = request;
-  if ((clusterId === null) !== (nodeId === -1)) return Errors.INVALID_REQUEST.code;
   if (clusterId === null) return 0;
   return clusterId === parts.clusterId && nodeId === parts.nodeId ? 0 : Errors.REBOOTSTRAP_REQUIRED.code;
 }
