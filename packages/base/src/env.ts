@@ -374,6 +374,23 @@ export interface Crypto {
   ) => Promise<Uint8Array>;
   /** Keys of an issuer of tokens, from the JSON of a key set (RFC 7517). Throws `MalformedError`. */
   readonly tokenKeys: (json: string) => TokenKeys;
+  /**
+   * Signs a JSON Web Token (RFC 7515); resolves with its text of three parts. Rejects with `MalformedError` if the key cannot
+   * be used.
+   */
+  readonly signToken: (token: UnsignedToken) => Promise<string>;
+}
+
+/** Token that is to be signed. */
+export interface UnsignedToken {
+  readonly algorithm: "RS256" | "ES256";
+  /** Values of the header beside `alg`. */
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** Private key in PKCS8, as PEM. */
+  readonly key: string;
+  /** Passphrase of the key; undefined: it is not encrypted. */
+  readonly passphrase: string | undefined;
 }
 
 /** Payload of a token whose signature is right, or why there is none. */

@@ -94,6 +94,7 @@ export {
   type TlsProtocol,
   type TlsSource,
   type TokenKeys,
+  type UnsignedToken,
   type VerifiedToken,
 } from "./env.ts";
 export { type BackoffOptions, ExponentialBackoff } from "./exponential-backoff.ts";

@@ -7,6 +7,7 @@ import { nodeHttp } from "./net/http.ts";
 import { type NodeNetworkOptions, nodeNetwork } from "./net/network.ts";
 import { nodePattern } from "./pattern.ts";
 import { nodeTokenKeys } from "./token-keys.ts";
+import { nodeSignToken } from "./token-signer.ts";
 import { nodeClock, nodeRandom, nodeTimers } from "./time.ts";
 
 /** Environment of this machine. Each call creates a new one; they share nothing but the process. */
@@ -19,7 +20,13 @@ export function nodeEnv(options: { logger: Logger; network?: NodeNetworkOptions 
     disk: nodeDisk(),
     network: nodeNetwork(logger, options.network),
     http: nodeHttp(),
-    crypto: { crc32c: nodeCrc32c(), digest: nodeDigest(), ...nodeHashes, tokenKeys: nodeTokenKeys },
+    crypto: {
+      crc32c: nodeCrc32c(),
+      digest: nodeDigest(),
+      ...nodeHashes,
+      tokenKeys: nodeTokenKeys,
+      signToken: nodeSignToken,
+    },
     codecs: nodeCodecs(),
     pattern: nodePattern,
     logger,

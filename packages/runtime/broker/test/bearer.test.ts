@@ -1,3 +1,4 @@
+import { generateKeyPairSync, type KeyObject, verify } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,7 +9,7 @@ import { TokenIssuer } from "@samsa/certificates";
 import { nodeEnv } from "@samsa/node";
 import { Errors } from "@samsa/protocol";
 import { BearerTokens, BrokerConnection, type RawConnection } from "@samsa/wire";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { formatStorage } from "../src/index.ts";
 import { connectTo, TestBroker } from "./wire.ts";
 
@@ -18,6 +19,14 @@ const FILTER = { resourceTypeFilter: 1, resourceNameFilter: null, patternTypeFil
 const ASK = { ...FILTER, hostFilter: null, operation: 1, permissionType: 1 };
 const MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
 
+/** Subject of an assertion by the private key of a public one; undefined: it is by another. */
+function subjectOf(assertion: string, key: KeyObject): string | undefined {
+  const [header, payload = "", signature = ""] = assertion.split(".");
+  if (!verify("sha256", Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, "base64url")))
+    return undefined;
+  return (JSON.parse(Buffer.from(payload, "base64url").toString()) as { sub: string }).sub;
+}
+
 /** Server of an issuer: its keys at /keys, tokens of the program that asks at /token. */
 class IssuerServer {
   readonly server: Server;
@@ -25,6 +34,10 @@ class IssuerServer {
   isDown = false;
   /** Requests for keys. */
   asked = 0;
+  /** Tokens by assertions. */
+  asserted = 0;
+  /** Public key of programs that send assertions. */
+  programKey: KeyObject | undefined;
 
   constructor() {
     this.server = createServer((request, response) => {
@@ -33,9 +46,23 @@ class IssuerServer {
       if (request.url === "/keys") return response.end(this.issuer.keySet());
       const [, basic = ""] = (request.headers.authorization ?? "").split(" ");
       const [id = "", secret] = Buffer.from(basic, "base64").toString().split(":");
-      if (request.url !== "/token" || secret !== "pw") return response.writeHead(401).end();
-      return response.end(JSON.stringify({ access_token: this.issuer.token(id, Date.now()) }));
+      if (request.url !== "/token") return response.writeHead(404).end();
+      let body = "";
+      request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      request.on("end", () => {
+        const user = secret === "pw" ? id : this.#asserted(new URLSearchParams(body).get("client_assertion"));
+        if (user === undefined) return response.writeHead(401).end();
+        return response.end(JSON.stringify({ access_token: this.issuer.token(user, Date.now()) }));
+      });
+      return undefined;
     });
+  }
+
+  #asserted(assertion: string | null): string | undefined {
+    const user =
+      assertion === null || this.programKey === undefined ? undefined : subjectOf(assertion, this.programKey);
+    if (user !== undefined) this.asserted++;
+    return user;
   }
 
   async listen(): Promise<void> {
@@ -275,20 +302,44 @@ describe("settings are refused", () => {
 });
 
 describe("nodes of a cluster", () => {
-  let first: TestBroker;
+  let first: TestBroker | undefined;
   let second: TestBroker | undefined;
   let issuer: IssuerServer;
-  beforeAll(async () => {
+  let folder: string;
+  const program = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "samsa-program-"));
     issuer = new IssuerServer();
+    issuer.programKey = program.publicKey;
     await issuer.listen();
   });
-  afterAll(async () => {
+  afterEach(async () => {
     await second?.stop();
-    await first.stop();
+    await first?.stop();
     issuer.close();
+    rmSync(folder, { recursive: true });
   });
 
-  test("get tokens for their connections to brokers and controllers", async () => {
+  const bySecret = (): Record<string, string> => ({});
+  const byAssertion = (): Record<string, string> => {
+    const key = join(folder, "key.pem");
+    const how = { type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "secret" } as const;
+    writeFileSync(key, program.privateKey.export(how));
+    return {
+      "listener.name.ext.oauthbearer.sasl.jaas.config": `${MODULE} required;`,
+      ...prefixed({
+        "assertion.private.key.file": key,
+        "assertion.private.key.passphrase": "secret",
+        "assertion.claim.iss": "root",
+        "assertion.claim.sub": "root",
+      }),
+    };
+  };
+
+  test.each([
+    ["their secret", bySecret],
+    ["an assertion", byAssertion],
+  ])("get tokens by %s for their connections to brokers and controllers", async (_what, proof) => {
     const both = (values: Record<string, string>): Record<string, string> => {
       const ofExt = Object.entries(values).filter(([name]) => name.startsWith("listener.name.ext."));
       const ofController = ofExt.map(([name, value]) => [name.replace(".ext.", ".controller."), value]);
@@ -302,6 +353,7 @@ describe("nodes of a cluster", () => {
         "controller.quorum.voters": `1@127.0.0.1:${port}`,
         "delegation.token.secret.key": "a secret of the cluster",
         ...prefixed({ "token.endpoint.url": `${issuer.url}/token` }),
+        ...proof(),
       }),
     );
     const node = (id: string, roles: string, listeners: string): Promise<TestBroker> => {
@@ -332,6 +384,7 @@ describe("nodes of a cluster", () => {
       return tokens.map(({ tokenId }) => tokenId);
     };
     await expect.poll(known).toEqual([made.tokenId]);
+    expect(issuer.asserted > 0).toBe(proof === byAssertion);
     wire.close();
   });
 });

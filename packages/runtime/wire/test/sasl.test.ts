@@ -288,6 +288,25 @@ test("tokens are shared, used again, and renewed before they expire", async () =
   expect(await tokens.get(env, 1000)).not.toBe(first);
 });
 
+test.each([
+  ["the buffer before its end", {}, 700],
+  ["a part of its lifetime", { windowFactor: 0.5, windowJitter: 0 }, 500],
+  ["the shortest period", { minPeriodSeconds: 900, bufferSeconds: 50, windowFactor: 0.5, windowJitter: 0 }, 900],
+  ["a part of a lifetime that is short for both", { minPeriodSeconds: 900, bufferSeconds: 200, windowJitter: 0 }, 800],
+])("a token is renewed by %s", async (_what, options, seconds) => {
+  const { env, world } = await SecuredFixture.start();
+  let fetched = 0;
+  const source = async ({ clock }: typeof env) => unsecuredToken({ sub: `${fetched++}` }, 1000, clock.now());
+  const tokens = new BearerTokens(source, options);
+  await tokens.get(env, 1000);
+  await world.runFor(seconds * 1000 - 2000);
+  await tokens.get(env, 1000);
+  expect(fetched).toBe(1);
+  await world.runFor(4000);
+  await tokens.get(env, 1000);
+  expect(fetched).toBe(2);
+});
+
 test("client credentials are sent as RFC 6749 has it, and refusals are told from outages", async () => {
   const { env } = await SecuredFixture.start();
   const requests: { url: string; headers: object; body: string }[] = [];

@@ -1,7 +1,9 @@
 import { ConfigError } from "@samsa/base";
 
 /** Settings that restrict clients, each with the value that restricts nothing. */
-const PROTECTING: ReadonlyMap<string, string> = new Map([["principal.builder.class", ""]]);
+const PROTECTING: ReadonlyMap<string, string> = new Map([
+  ["principal.builder.class", "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"],
+]);
 
 /**
  * Refuses security settings that this broker does not support, because ignoring them would leave a cluster open. Throws

@@ -1,4 +1,5 @@
 import { configSpecs } from "@samsa/base";
+import { JWT_RETRIEVERS } from "@samsa/wire";
 
 /** Class of the one authorizer that there is. */
 export const STANDARD_AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
@@ -226,6 +227,12 @@ export const tlsConfigs = configSpecs({
 const BEARER = "org.apache.kafka.common.security.oauthbearer";
 const PREFIX = "listener.name.external.oauthbearer.";
 
+const oneOf =
+  (available: readonly string[]) =>
+  (value: string): string | undefined =>
+    available.includes(value) ? undefined : `the classes that are available are ${available.join(", ")}`;
+const VALIDATORS = ["Default", "Broker"].map(name => `${BEARER}.${name}JwtValidator`);
+
 const classFault =
   (available: string) =>
   (value: string | null): string | undefined =>
@@ -249,6 +256,40 @@ export const bearerConfigs = configSpecs({
     default: null,
     doc: "Longest time of a request to the endpoint for tokens, in ms; default: 10 s.",
   },
+  "sasl.login.refresh.buffer.seconds": {
+    type: "short",
+    update: "per-broker",
+    default: "300",
+    doc: "Time before the end of a token of this node at which it gets another one, in s.",
+  },
+  "sasl.login.refresh.min.period.seconds": {
+    type: "short",
+    update: "per-broker",
+    default: "60",
+    doc: "Shortest time for which this node uses a token that lasts longer, in s.",
+  },
+  "sasl.login.refresh.window.factor": {
+    type: "double",
+    update: "per-broker",
+    default: "0.8",
+    doc: "Part of the lifetime of a token of this node after which it gets another one.",
+  },
+  "sasl.login.refresh.window.jitter": {
+    type: "double",
+    update: "per-broker",
+    default: "0.05",
+    doc: "Largest part of the lifetime that chance adds to that.",
+  },
+  "sasl.login.retry.backoff.max.ms": {
+    type: "long",
+    default: "10000",
+    doc: "Longest pause after a failure to get a token, in ms.",
+  },
+  "sasl.login.retry.backoff.ms": {
+    type: "long",
+    default: "100",
+    doc: "First pause after a failure to get a token, in ms; it doubles each time.",
+  },
   "sasl.oauthbearer.allow.unverified.audience": {
     type: "boolean",
     default: "false",
@@ -258,6 +299,67 @@ export const bearerConfigs = configSpecs({
     type: "boolean",
     default: "false",
     doc: "Accepts tokens of any issuer, if sasl.oauthbearer.expected.issuer is not set.",
+  },
+  "sasl.oauthbearer.assertion.algorithm": {
+    type: "string",
+    default: "RS256",
+    oneOf: ["ES256", "RS256"],
+    ignoreCase: true,
+    doc: "Algorithm by which this node signs assertions.",
+  },
+  "sasl.oauthbearer.assertion.claim.aud": {
+    type: "string",
+    default: null,
+    doc: "Audience of the assertions of this node (aud).",
+  },
+  "sasl.oauthbearer.assertion.claim.exp.seconds": {
+    type: "int",
+    default: "300",
+    min: 0,
+    max: 86_400,
+    doc: "Time for which an assertion is valid, in s.",
+  },
+  "sasl.oauthbearer.assertion.claim.iss": {
+    type: "string",
+    default: null,
+    doc: "Issuer of the assertions of this node (iss); with it, an assertion takes the place of the client's secret.",
+  },
+  "sasl.oauthbearer.assertion.claim.jti.include": {
+    type: "boolean",
+    default: "false",
+    doc: "Gives each assertion an id (jti).",
+  },
+  "sasl.oauthbearer.assertion.claim.nbf.seconds": {
+    type: "int",
+    default: "60",
+    min: 0,
+    max: 3600,
+    doc: "Time before its making from which an assertion is valid, in s.",
+  },
+  "sasl.oauthbearer.assertion.claim.sub": {
+    type: "string",
+    default: null,
+    doc: "Subject of the assertions of this node (sub).",
+  },
+  "sasl.oauthbearer.assertion.file": {
+    type: "string",
+    default: null,
+    doc: "File with an assertion that is signed already; it is read again for each token.",
+  },
+  "sasl.oauthbearer.assertion.private.key.file": {
+    type: "string",
+    default: null,
+    doc: "File with the private key that signs the assertions of this node, in PEM; it is read again for each token.",
+  },
+  "sasl.oauthbearer.assertion.private.key.passphrase": {
+    type: "password",
+    default: null,
+    doc: "Passphrase of that key.",
+  },
+  "sasl.oauthbearer.assertion.template.file": {
+    type: "string",
+    default: null,
+    doc: "File with a JSON object whose header and payload have more values for assertions.",
   },
   "sasl.oauthbearer.client.credentials.client.id": {
     type: "string",
@@ -299,6 +401,18 @@ export const bearerConfigs = configSpecs({
     type: "string",
     default: null,
     doc: `Address of the public keys of the issuer (JWKS), with https, http or file, as in ${PREFIX}sasl.oauthbearer.jwks.endpoint.url.`,
+  },
+  "sasl.oauthbearer.jwt.retriever.class": {
+    type: "class",
+    default: `${BEARER}.DefaultJwtRetriever`,
+    check: oneOf(JWT_RETRIEVERS),
+    doc: "Class of Kafka by which this node gets tokens; with JwtBearerJwtRetriever, an assertion is exchanged for one.",
+  },
+  "sasl.oauthbearer.jwt.validator.class": {
+    type: "class",
+    default: `${BEARER}.DefaultJwtValidator`,
+    check: oneOf(VALIDATORS),
+    doc: "Class of Kafka that verifies the tokens of clients; it is built in.",
   },
   "sasl.oauthbearer.scope": { type: "string", default: null, doc: "Scope of the tokens of this node." },
   "sasl.oauthbearer.scope.claim.name": {

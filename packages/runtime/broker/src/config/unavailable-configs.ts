@@ -95,25 +95,6 @@ sasl.kerberos.ticket.renew.jitter | double | 0.05 | | per-broker
 sasl.kerberos.ticket.renew.window.factor | double | 0.8 | | per-broker
 sasl.login.class | class | null
 sasl.login.connect.timeout.ms | int | null
-sasl.login.refresh.buffer.seconds | short | 300 | | per-broker
-sasl.login.refresh.min.period.seconds | short | 60 | | per-broker
-sasl.login.refresh.window.factor | double | 0.8 | | per-broker
-sasl.login.refresh.window.jitter | double | 0.05 | | per-broker
-sasl.login.retry.backoff.max.ms | long | 10000
-sasl.login.retry.backoff.ms | long | 100
-sasl.oauthbearer.assertion.algorithm | string | RS256 | ~ES256/RS256
-sasl.oauthbearer.assertion.claim.aud | string | null
-sasl.oauthbearer.assertion.claim.exp.seconds | int | 300 | 0..86400
-sasl.oauthbearer.assertion.claim.iss | string | null
-sasl.oauthbearer.assertion.claim.jti.include | boolean | false
-sasl.oauthbearer.assertion.claim.nbf.seconds | int | 60 | 0..3600
-sasl.oauthbearer.assertion.claim.sub | string | null
-sasl.oauthbearer.assertion.file | string | null
-sasl.oauthbearer.assertion.private.key.file | string | null
-sasl.oauthbearer.assertion.private.key.passphrase | password | null
-sasl.oauthbearer.assertion.template.file | string | null
-sasl.oauthbearer.jwt.retriever.class | class | org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever
-sasl.oauthbearer.jwt.validator.class | class | org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator
 security.providers | string | null
 share.coordinator.append.linger.ms | int | -1 | -1..
 share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
@@ -159,7 +140,6 @@ function parse(row: string): readonly [name: string, spec: AnyConfigSpec] {
 export const unavailableBrokerConfigs: ConfigSpecs = Object.fromEntries(TABLE.trim().split("\n").map(parse));
 
 /** Features that are missing, and what Java's machinery needs that this broker does not have. */
-const SECURITY = "security: there is no such part of authentication or authorization yet";
 const TIERING = "tiering: there is no remote storage";
 const STREAMS = "streams: there are no streams groups";
 
@@ -167,8 +147,18 @@ const STREAMS = "streams: there are no streams groups";
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^(?:group\.)?streams\./, STREAMS],
   [/^remote\.|^(?:log\.)?local\.retention|^log\.remote\.|tiered/, TIERING],
-  [/^sasl\.oauthbearer\.jwt\./, "Java-only: it names a class; Kafka's own is built in"],
-  [/^(?:sasl|ssl|principal\.builder|early\.start)\.|^security\.providers$/, SECURITY],
+  [/^sasl\.kerberos\./, "Kerberos: GSSAPI needs a library of the system; SCRAM and OAUTHBEARER need none"],
+  [
+    /^sasl\.login\.connect/,
+    "Java-only: sasl.login.read.timeout.ms bounds a request to the endpoint for tokens as a whole",
+  ],
+  [/^ssl\./, "Java-only: OpenSSL, which is a part of Node, speaks TLS, with its own choice of keys and random numbers"],
+  [
+    /^principal\.builder/,
+    "Java-only: it names a class; Kafka's own is built in, and a node does not start with another",
+  ],
+  [/^sasl\.(?:client|login)\.|^security\.providers$/, "Java-only: it names a class; Kafka's own is built in"],
+  [/^early\.start/, "Java-only: all listeners open early; until the ACLs are known, super users alone may do anything"],
   [/purgatory/, "Java-only: requests that wait are removed as soon as they are over, so nothing is purged"],
   [/assignor\.offload/, "Java-only: assignments are computed on the event loop, without a pool of threads"],
   [

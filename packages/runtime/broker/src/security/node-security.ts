@@ -36,7 +36,7 @@ interface Issuer {
 }
 
 /** Settings that do not change at run time. */
-const FIXED = /(?:^|\.)(?:sasl\.(?:oauthbearer|login|server\.callback)|ssl\.allow)\./;
+const FIXED = /(?:^|\.)(?:sasl\.(?:oauthbearer|login(?!\.refresh)|server\.callback)|ssl\.allow)\./;
 const SECRET_BYTES = 32;
 
 /**

@@ -103,7 +103,7 @@ export function javaSecurity(lookup: Lookup, names: Iterable<SecuritySetting>): 
     if ((name.startsWith("ssl.") && !isTlsUsed) || (name.startsWith("sasl.") && !hasSasl)) {
       refuse(`${name} has no effect with security.protocol=${protocol}`);
     }
-    if (name.startsWith("sasl.oauthbearer.") && lookup("sasl.mechanism") !== "OAUTHBEARER") {
+    if (/^sasl\.(?:oauthbearer|login\.re)/.test(name) && lookup("sasl.mechanism") !== "OAUTHBEARER") {
       refuse(`${name} has no effect without sasl.mechanism=OAUTHBEARER`);
     }
   }

@@ -1,6 +1,8 @@
 import type { TlsClientOptions } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
 import {
+  type AssertedCredentials,
+  assertedCredentials,
   BearerTokens,
   clientCredentials,
   type ClientCredentials,
@@ -8,8 +10,8 @@ import {
   type Security,
 } from "@samsa/wire";
 
-/** Access to a server of OAuth tokens by the credentials of a program. */
-export type OAuthOptions = Omit<ClientCredentials, "tls"> & {
+/** Access to a server of OAuth tokens by the credentials of a program: its secret, or an assertion that a key has signed. */
+export type OAuthOptions = (Omit<ClientCredentials, "tls"> | Omit<AssertedCredentials, "tls">) & {
   /** TLS of the token endpoint; that of the brokers by default. */
   readonly ssl?: TlsClientOptions | undefined;
 };
@@ -65,7 +67,11 @@ function credentialsOf(sasl: SaslOptions, tls: TlsClientOptions | undefined): Sa
   if (!/^https?:\/\//.test(endpoint.tokenEndpoint)) {
     refuse(`sasl.token.tokenEndpoint is an address with http or https, not "${endpoint.tokenEndpoint}"`);
   }
-  const tokens = new BearerTokens(clientCredentials({ ...endpoint, tls: ssl }));
+  const source =
+    "assertion" in endpoint
+      ? assertedCredentials({ ...endpoint, tls: ssl })
+      : clientCredentials({ ...endpoint, tls: ssl });
+  const tokens = new BearerTokens(source);
   return { mechanism: "OAUTHBEARER", tokens, extensions };
 }
 

@@ -5,11 +5,21 @@ import { WireError } from "../error/wire-error.ts";
 /** Gets a token. Rejects with a `WireError`, or with any error if the token cannot be had at the moment. */
 export type TokenSource = (env: Env) => Promise<string>;
 
-/** Part of a token's lifetime after which another one is fetched (`sasl.login.refresh.window.factor` and `.jitter`). */
-const REFRESH_AT = 0.8;
-const JITTER = 0.05;
-/** Pauses after a failure (`sasl.login.retry.backoff.ms`, `sasl.login.retry.backoff.max.ms`). */
-const BACKOFF = { initialMs: 100, maxMs: 10_000, jitter: 0.2 };
+/** Times at which tokens are fetched anew (`ExpiringCredentialRefreshConfig`). Each has the default of Kafka. */
+export interface RefreshOptions {
+  /** First pause after a failure, in ms (`sasl.login.retry.backoff.ms`); 100 by default. */
+  readonly backoffMs?: number | undefined;
+  /** Longest pause after a failure, in ms (`sasl.login.retry.backoff.max.ms`); 10,000 by default. */
+  readonly backoffMaxMs?: number | undefined;
+  /** Part of a token's lifetime after which another one is fetched (`sasl.login.refresh.window.factor`); 0.8 by default. */
+  readonly windowFactor?: number | undefined;
+  /** Largest part of the lifetime that chance adds (`sasl.login.refresh.window.jitter`); 0.05 by default. */
+  readonly windowJitter?: number | undefined;
+  /** Shortest use of a token, in s (`sasl.login.refresh.min.period.seconds`); 60 by default. */
+  readonly minPeriodSeconds?: number | undefined;
+  /** Time before the end of a token at which another one is fetched, in s (`sasl.login.refresh.buffer.seconds`); 300. */
+  readonly bufferSeconds?: number | undefined;
+}
 
 interface Kept {
   readonly token: string;
@@ -24,7 +34,8 @@ interface Kept {
  */
 export class BearerTokens {
   readonly #source: TokenSource;
-  readonly #backoff = new ExponentialBackoff(BACKOFF);
+  readonly #backoff: ExponentialBackoff;
+  readonly #refresh: RefreshOptions;
   #kept: Kept | undefined;
   #pending: Promise<string> | undefined;
   #failures = 0;
@@ -32,8 +43,11 @@ export class BearerTokens {
   /** Monotonic time in ms before which the source is not asked again. */
   #retryAt = -Infinity;
 
-  constructor(source: TokenSource) {
+  constructor(source: TokenSource, refresh: RefreshOptions = {}) {
+    const { backoffMs: initialMs = 100, backoffMaxMs: maxMs = 10_000 } = refresh;
     this.#source = source;
+    this.#refresh = refresh;
+    this.#backoff = new ExponentialBackoff({ initialMs, maxMs, jitter: 0.2 });
   }
 
   /** A valid token. Rejects with a `WireError` TOKEN_UNAVAILABLE, also after `timeoutMs`, or with that of the source. */
@@ -88,7 +102,13 @@ export class BearerTokens {
       return;
     }
     const { expiresAt } = lifetime;
-    const part = REFRESH_AT + JITTER * env.random.next();
-    this.#kept = { token, expiresAt, refreshAt: now + (expiresAt - now) * part };
+    const { windowFactor = 0.8, windowJitter = 0.05, minPeriodSeconds = 60, bufferSeconds = 300 } = this.#refresh;
+    const part = windowFactor + windowJitter * env.random.next();
+    const [minPeriodMs, bufferMs] = [minPeriodSeconds * 1000, bufferSeconds * 1000];
+    const inWindow = now + (expiresAt - now) * part;
+    // Both are for tokens that last longer than the two together.
+    const isLong = now + minPeriodMs + bufferMs < expiresAt;
+    const refreshAt = isLong ? Math.max(now + minPeriodMs, Math.min(inWindow, expiresAt - bufferMs)) : inWindow;
+    this.#kept = { token, expiresAt, refreshAt };
   }
 }

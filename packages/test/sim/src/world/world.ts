@@ -371,6 +371,7 @@ export class World {
         tokenKeys: () => {
           throw new Error("the simulation verifies no tokens");
         },
+        signToken: () => Promise.reject(new Error("the simulation signs no tokens")),
       },
       http: { request: ({ url }) => Promise.reject(new NetworkError("ENETUNREACH", `the simulation has no ${url}`)) },
       codecs: this.#codecs,
