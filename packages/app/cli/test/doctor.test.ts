@@ -9,7 +9,7 @@ import { type Admin, type DescribedNode, Outcomes } from "@samsa/client-runtime"
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Identity, issue, makeAuthority } from "../src/security/certificates.ts";
 import { certificateFindings } from "../src/security/doctor/certificate-findings.ts";
-import { asked, clusterFindings, shownFindings } from "../src/security/doctor/cluster-findings.ts";
+import { clusterFindings, shownFindings } from "../src/security/doctor/cluster-findings.ts";
 import { fileFindings } from "../src/security/doctor/file-findings.ts";
 import { type Finding, ordered } from "../src/security/doctor/finding.ts";
 import { passwordFindings } from "../src/security/doctor/password-findings.ts";
@@ -189,11 +189,11 @@ describe("a running cluster", () => {
     for (const server of closing.splice(0)) server.close();
   });
 
-  /** A node that shows a certificate, and that wants one if it is told to. */
-  async function node(days: number, requestCert: boolean): Promise<DescribedNode> {
+  /** A node that shows a certificate. */
+  async function node(days: number): Promise<DescribedNode> {
     const authority = await makeAuthority("Authority");
     const { certificate: cert, key } = await issue(authority, { name: "n", hosts: ["localhost"] }, days);
-    const server = createServer({ cert, key, ca: authority.certificate, requestCert, rejectUnauthorized: requestCert });
+    const server = createServer({ cert, key });
     closing.push(server);
     server.on("tlsClientError", ignored("the client has learned what it wanted"));
     await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
@@ -203,19 +203,10 @@ describe("a running cluster", () => {
 
   test("shows its certificates", async () => {
     const shownBy = async (days: number) =>
-      (await shownFindings(await node(days, false), Date.now())).map(({ fault }) => fault);
+      (await shownFindings(await node(days), Date.now())).map(({ fault }) => fault);
     const name = "the certificate CN=n is not for the host 127.0.0.1, so clients refuse it";
     expect(await shownBy(100)).toEqual([name]);
     expect(await shownBy(10)).toEqual([expect.stringContaining("expires on"), name]);
-  });
-
-  test("is asked if a listener with SSL admits clients without certificates", async () => {
-    for (const isRequired of [true, false]) {
-      const place = await node(100, isRequired);
-      const common = { name: "SSL", protocol: "SSL", clientAuth: "none", isLoopback: false, isEncrypted: true };
-      const found = await asked({ ...common, host: "0.0.0.0", port: place.port, isAuthenticated: false }, place);
-      expect(found.isAuthenticated).toBe(isRequired);
-    }
   });
 
   test("has settings and topics, which are described with the brokers that they are about", async () => {
@@ -236,8 +227,8 @@ describe("a running cluster", () => {
       configs: {
         describe: async (resources: readonly string[]) => {
           const given = {
-            ...settings,
             listeners: resources[0] === "broker:1" ? "PLAINTEXT://:1" : "PLAINTEXT://127.0.0.1:1",
+            ...settings,
           };
           const topic = { "min.insync.replicas": "1" };
           const entries = (of: object) => new Map(Object.entries(of).map(([name, value]) => [name, { value }]));
@@ -252,6 +243,11 @@ describe("a running cluster", () => {
     expect(await found()).toEqual(["broker 1: listener PLAINTEXT://:1 (all interfaces)", ...ofTopics]);
     settings["allow.everyone.if.no.acl.found"] = "true";
     expect(await found()).toContain("brokers 1, 2: allow.everyone.if.no.acl.found");
+    // Those of a single listener count for it.
+    settings.listeners = "SSL://:1";
+    expect(await found()).toContain("brokers 1, 2: listener SSL://:1 (all interfaces)");
+    settings["listener.name.ssl.ssl.client.auth"] = "required";
+    expect(await found()).not.toContain("brokers 1, 2: listener SSL://:1 (all interfaces)");
   });
 });
 

@@ -1,6 +1,6 @@
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { TestBroker } from "./wire.ts";
+import { alterConfigs, TestBroker } from "./wire.ts";
 import { logOf } from "./logs.ts";
 
 const SET = 0;
@@ -117,7 +117,8 @@ describe("settings that have no effect", () => {
     expect(await alter(BROKER, name, [["message.max.bytes", SET, "3000000"]])).toEqual([0, null]);
     expect(named()).toBe(before + 1);
     const shown = await described(BROKER, name, setting);
-    expect(shown).toMatchObject({ name: setting, readOnly: false, configSource: name === "" ? 3 : 2 });
+    const readOnly = /^(?:my|listener)\./.test(setting);
+    expect(shown).toMatchObject({ name: setting, readOnly, configSource: name === "" ? 3 : 2 });
     // The value of an unknown setting may be secret.
     expect(shown?.value).toBe(setting.startsWith("my.") ? null : value);
     for (const one of [setting, "message.max.bytes"]) await alter(BROKER, name, [[one, DELETE, null]]);
@@ -376,6 +377,50 @@ describe("DescribeConfigs", () => {
       expect(configType).toBeGreaterThan(0);
     }
     expect((await describeAll(TOPIC, "t", null, 1)).configs[0]).toHaveProperty("synonyms");
+  });
+
+  test("a broker: settings of its listeners, and the file's that are not known", async () => {
+    const own = await TestBroker.start({
+      "listener.name.plaintext.max.connections": "70",
+      "listener.name.plaintext.ssl.keystore.location": "none.pem",
+      "listener.name.plaintext.ssl.key.password": "secret",
+      "listener.name.plaintext.scram-sha-512.sasl.jaas.config": "secret",
+      "ssl.keystore.location": "all.pem",
+      "my.plugin.password": "secret",
+    });
+    const wire = await own.connect();
+    const values = { "listener.name.plaintext.max.connections": "60" };
+    expect((await alterConfigs(wire, BROKER, "1", values))?.errorCode).toBe(0);
+    const resources = [{ resourceType: BROKER, resourceName: "1", configurationKeys: null }];
+    const request = { resources, includeSynonyms: true, includeDocumentation: false };
+    const [{ configs }] = (await wire.ask("DescribeConfigs", 4, request)).results;
+    wire.close();
+    await own.stop();
+    const shown = new Map<string, object>(configs.map((entry: { name: string }) => [entry.name, entry]));
+    const [limit, location] = ["max.connections", "ssl.keystore.location"];
+    expect(shown.get(`listener.name.plaintext.${limit}`)).toMatchObject({
+      ...{ value: "60", readOnly: true, configSource: 2, isSensitive: false, configType: 3 },
+      synonyms: [
+        { name: `listener.name.plaintext.${limit}`, value: "60", source: 2 },
+        { name: `listener.name.plaintext.${limit}`, value: "70", source: 4 },
+        { name: limit, value: "2147483647", source: 5 },
+      ],
+    });
+    expect(shown.get(`listener.name.plaintext.${location}`)).toMatchObject({
+      ...{ value: "none.pem", readOnly: true, configSource: 4 },
+      synonyms: [
+        { name: `listener.name.plaintext.${location}`, value: "none.pem", source: 4 },
+        { name: location, value: "all.pem", source: 4 },
+      ],
+    });
+    const secret = { value: null, readOnly: true, configSource: 4, isSensitive: true };
+    for (const name of ["ssl.key.password", "scram-sha-512.sasl.jaas.config"]) {
+      const full = `listener.name.plaintext.${name}`;
+      const synonyms = [{ name: full, value: null, source: 4 }];
+      expect(shown.get(full)).toMatchObject({ ...secret, configType: 9, synonyms });
+    }
+    expect(shown.get("my.plugin.password")).toMatchObject({ ...secret, configType: 0 });
+    expect(JSON.stringify(configs)).not.toContain('"secret"');
   });
 
   test("a broker: the file's, the cluster's, its own", async () => {

@@ -41,7 +41,7 @@ function nameOfMechanism(base: string): string | undefined {
 }
 
 /** Name of a setting without the prefix of a listener, and of a mechanism. */
-function generalName(name: string): string {
+export function generalName(name: string): string {
   const base = baseName(name) ?? name;
   return nameOfMechanism(base) ?? base;
 }

@@ -11,7 +11,7 @@ import { topicNameFault } from "@samsa/controller";
 import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
 import { clientMetricsConfigs } from "../config/client-metrics-configs.ts";
-import { listenerSpec } from "../config/config-checks.ts";
+import { brokerSpec, generalName, listenerSpec } from "../config/config-checks.ts";
 import { brokerConfigs } from "../config/configs.ts";
 import { groupConfigs } from "../config/group-configs.ts";
 import { type Setting, type Settings, SOURCE } from "../config/settings.ts";
@@ -107,7 +107,7 @@ function ofBroker(parts: ConfigSource, asked: Asked) {
         ? undefined
         : { value, layers: [{ name, value, source: SOURCE.cluster }], readOnly: spec.update === undefined };
     });
-    return [...shown, ...idleEntries(parts, asked, [""])];
+    return [...shown, ...otherEntries(parts, asked, false)];
   }
   if (brokerId(resourceName) !== nodeId) {
     const expected = `Unexpected broker id, expected ${nodeId} or empty string`;
@@ -118,24 +118,40 @@ function ofBroker(parts: ConfigSource, asked: Asked) {
     layers: settings.brokerSetting(image, name),
     readOnly: (spec.update ?? "read-only") === "read-only",
   }));
-  return [...shown, ...idleEntries(parts, asked, [resourceName, ""])];
+  return [...shown, ...otherEntries(parts, asked, true)];
 }
 
-/** Dynamic settings without an effect; values of unknown settings are hidden, as they may be secret. */
-function idleEntries(parts: ConfigSource, asked: Asked, resourceNames: readonly string[]) {
-  const stored = resourceNames.map(name => ({
-    source: name === "" ? SOURCE.cluster : SOURCE.broker,
-    values: configsOf(parts.image, RESOURCE_TYPE.broker, name),
-  }));
-  const names = [...new Set(stored.flatMap(({ values }) => [...values.keys()]))];
-  const idle = names.filter(name => !Object.hasOwn(brokerConfigs, name));
-  const specs = Object.fromEntries(idle.map(name => [name, listenerSpec(name) ?? UNKNOWN]));
-  return entries(asked, specs, name => {
-    const layers = stored.flatMap(({ source, values }) => {
-      const value = values.get(name);
-      return value === undefined ? [] : [{ name, value, source }];
-    });
-    return { value: entryAt(layers, 0).value, layers };
+/**
+ * Settings of single listeners, of the file and dynamic ones, and others that are no settings of this broker; values of
+ * unknown settings are hidden, as they may be secret (`ConfigHelperUtils`). `own` is false for the defaults of a cluster.
+ */
+function otherEntries(parts: ConfigSource, asked: Asked, own: boolean) {
+  const { image, nodeId, settings } = parts;
+  const cluster = [SOURCE.cluster, configsOf(image, RESOURCE_TYPE.broker, "")] as const;
+  const given = own
+    ? [
+        [SOURCE.broker, configsOf(image, RESOURCE_TYPE.broker, String(nodeId))] as const,
+        cluster,
+        [SOURCE.static, settings.file] as const,
+      ]
+    : [cluster];
+  const names = new Set(given.flatMap(([, values]) => [...values.keys()]));
+  const others = [...names].filter(name => !Object.hasOwn(brokerConfigs, name));
+  const specs = Object.fromEntries(others.map(name => [name, listenerSpec(name) ?? UNKNOWN]));
+  return entries(asked, specs, (name, spec) => {
+    const general = generalName(name);
+    const initial = own && general !== name ? brokerSpec(general)?.default : undefined;
+    const all = [...given, [SOURCE.default, new Map([[general, initial]])] as const];
+    const layers = all.flatMap(([source, values]) =>
+      [...new Set([name, general])].flatMap(one => {
+        const value = values.get(one);
+        return typeof value === "string" ? [{ name: one, value, source }] : [];
+      }),
+    );
+    const found = layers.slice(layers.findIndex(layer => layer.name === name));
+    // As in Kafka, settings that change for single listeners only are told to be read-only.
+    const readOnly = general !== name || (spec.update ?? "read-only") === "read-only";
+    return { value: entryAt(found, 0).value, layers: found, readOnly };
   }).map(entry => (specs[entry.name] === UNKNOWN ? { ...entry, configType: UNKNOWN_TYPE } : entry));
 }
 

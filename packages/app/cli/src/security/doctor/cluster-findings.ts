@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { connect } from "node:tls";
 import type { Admin, DescribedNode } from "@samsa/client-runtime";
-import { type Exposure, exposuresOf, isLoopbackName, isWildcard } from "../exposure.ts";
+import { exposuresOf, isLoopbackName } from "../exposure.ts";
 import { hostFindings, validityFindings } from "./certificate-findings.ts";
 import type { Finding } from "./finding.ts";
 import { settingFindings } from "./setting-findings.ts";
@@ -15,14 +15,10 @@ const CONNECT_MS = 10_000;
  * Certificate that a server shows; undefined if there is no handshake. It is looked at and nothing is sent, so it need not
  * be trusted.
  */
-function shownCertificate(
-  place: { readonly host: string; readonly port: number },
-  maxVersion: "TLSv1.2" | "TLSv1.3" = "TLSv1.3",
-): Promise<X509Certificate | undefined> {
+function shownCertificate({ host, port }: DescribedNode): Promise<X509Certificate | undefined> {
   return new Promise(resolve => {
-    const { host, port } = place;
     const servername = isIP(host) === 0 ? host : "";
-    const socket = connect({ host, port, servername, maxVersion, rejectUnauthorized: false, timeout: CONNECT_MS });
+    const socket = connect({ host, port, servername, rejectUnauthorized: false, timeout: CONNECT_MS });
     const end = (found: X509Certificate | undefined): void => {
       socket.destroy();
       resolve(found);
@@ -41,17 +37,6 @@ export async function shownFindings(node: DescribedNode, now: number): Promise<F
   return [...validityFindings([certificate], { subject, now }), ...hostFindings(certificate, node.host, subject)];
 }
 
-/**
- * Listener as the broker has it. Brokers do not tell the settings of single listeners, so one with SSL is asked: with TLS
- * 1.2, a client without a certificate finishes no handshake where one is required.
- */
-export async function asked(exposure: Exposure, node: DescribedNode): Promise<Exposure> {
-  const { protocol, isAuthenticated, isLoopback, host, port } = exposure;
-  if (protocol !== "SSL" || isAuthenticated || isLoopback) return exposure;
-  const place = { host: isWildcard(host) ? node.host : host, port };
-  return { ...exposure, isAuthenticated: (await shownCertificate(place, "TLSv1.2")) === undefined };
-}
-
 async function brokerFindings(admin: Admin, node: DescribedNode, hasPeers: boolean): Promise<Finding[]> {
   const resource = `broker:${node.id}` as const;
   const described = (await admin.configs.describe([resource])).value(resource);
@@ -59,8 +44,7 @@ async function brokerFindings(admin: Admin, node: DescribedNode, hasPeers: boole
     [...described].flatMap(([name, { value }]): [string, string][] => (value === null ? [] : [[name, value]])),
   );
   // The names of other machines may lead to loopback on them only.
-  const told = await exposuresOf(settings, host => Promise.resolve(isLoopbackName(host)));
-  const exposures = await Promise.all(told.map(exposure => asked(exposure, node)));
+  const exposures = await exposuresOf(settings, host => Promise.resolve(isLoopbackName(host)));
   return settingFindings(settings, { exposures, hasPeers });
 }
 
