@@ -261,6 +261,8 @@ export function program(): Command {
     .addOption(new Option("--log-level <level>", "lowest level to log").choices(LOG_LEVELS).default("warn"))
     .option("--http-port <port>", "port of /metrics and /health, or off; default: 9404 or the next free port")
     .option("--http-host <host>", "address of that port", "127.0.0.1")
+    .option("--otlp-endpoint <url>", "OTLP receiver over HTTP to send metrics to, such as http://localhost:4318")
+    .option("--otlp-interval <seconds>", "time between two exports", "60")
     .option("--brokers <count>", "start a cluster of so many brokers on this machine, each a process of its own")
     .option("--controllers <count>", "brokers among them that are controllers, too: 1 or 3; default: 3 of 3 or more")
     .option(

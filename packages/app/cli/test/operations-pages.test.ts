@@ -8,7 +8,7 @@ import { Pages } from "./pages.ts";
 
 const PAGES = join(import.meta.dirname, "../../../../docs/operations");
 /** Commands that ask a broker. */
-const ASKING = "topic|cluster|quorum|broker|reassign|feature";
+const ASKING = "produce|topic|cluster|quorum|broker|reassign|feature";
 
 let port: number;
 let pages: Pages;
@@ -23,20 +23,23 @@ const OF_KAFKA = "migration.md";
 /** Ports of the pages, and the distance of their free ones from the first. */
 const PORTS: Readonly<Record<string, number>> = {
   ...{ 9092: 0, 9093: 1, 9094: 2, 19092: 3, 19093: 4, 19094: 5 },
-  ...{ 9192: 6, 9193: 7, 9194: 8, 19192: 9, 19193: 10, 19194: 11 },
+  ...{ 9404: 12, 9192: 6, 9193: 7, 9194: 8, 19192: 9, 19193: 10, 19194: 11 },
 };
 
 function withPorts(text: string): string {
-  return text.replaceAll(/\b1?9[01]9[234]\b/g, found => String(port + (PORTS[found] ?? 0)));
+  return text.replaceAll(/\b(?:1?9[01]9[234]|9404)\b/g, found => String(port + (PORTS[found] ?? 0)));
 }
 
 beforeAll(async () => {
-  port = await freePorts(12);
+  port = await freePorts(13);
   // The pages use the default ports, which may be taken here.
   pages = new Pages(
     withPorts,
     `case "$1 $2" in
-  "start --brokers") set -- "$@" --http-port off -o listeners=PLAINTEXT://localhost:${port},CONTROLLER://localhost:${port + 3} ;;
+  "start --brokers") set -- "$@" -o listeners=PLAINTEXT://localhost:${port},CONTROLLER://localhost:${port + 3} ;;
+esac
+case "$1 $*" in
+  *--http-port*) ;;
   start*) set -- "$@" --http-port off ;;
 esac
 case "$1" in

@@ -41,6 +41,12 @@ export function addGauges(
     "Fetch sessions.",
     () => broker.sessions.size,
   );
+  metrics.counter(
+    "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total",
+    "Fetch sessions that had to make room for others.",
+    () => broker.sessions.evictions,
+    "kafka_server_fetchsessioncache_incrementalfetchsessionevictionspersec",
+  );
   metrics.gauge(
     "kafka_log_logmanager_offlinelogdirectorycount",
     "Log directories that failed.",

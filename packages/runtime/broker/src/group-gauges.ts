@@ -4,7 +4,7 @@ import type { Groups } from "./coordinator/groups.ts";
 import { type LatestOffset, LatestOffsets } from "./share/latest-offsets.ts";
 import type { Topics } from "./replica/topics.ts";
 import type { BoundedSeries } from "./turn/bounded-series.ts";
-import type { Labels, MetricSample } from "./turn/metric.ts";
+import { countOf, type Labels, type MetricSample } from "./turn/metric.ts";
 import type { BrokerMetrics } from "./turn/metrics.ts";
 
 interface Counted {
@@ -127,7 +127,7 @@ export function addGroupGauges(counted: Counted): void {
   const prefix = "kafka_coordinator_group_groupmetadatamanager_";
   const numOffsets = (): number => {
     let count = 0;
-    for (const { shard } of groups.all()) for (const _ of shard.committed.all()) count++;
+    for (const { shard } of groups.all()) count += countOf(shard.committed.all());
     return count;
   };
   metrics.gauge(`${prefix}numgroups`, "Classic groups that are coordinated here.", () => census.count("classic"));

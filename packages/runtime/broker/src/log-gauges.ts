@@ -70,7 +70,7 @@ const LED: readonly (readonly [name: string, help: string, read: Read])[] = [
   ],
 ];
 
-/** What exporters outside the brokers tell of each partition; its leader tells it here. */
+/** Gauges that exporters outside the brokers have of each partition; its leader has them here. */
 const EXPORTED: readonly (readonly [name: string, help: string, read: Read])[] = [
   ["current_offset", "High watermark of a partition, at its leader.", ({ highWatermark }) => highWatermark],
   ["oldest_offset", "First offset of a partition, at its leader.", ({ startOffset }) => startOffset],

@@ -1,6 +1,7 @@
 import type { Env } from "@samsa/base";
 import type { ElectedShard, Shards } from "./coordinator/shards.ts";
 import type { Transactions } from "./coordinator/transactions.ts";
+import { countOf } from "./turn/metric.ts";
 import type { BrokerMetrics } from "./turn/metrics.ts";
 
 interface Counted {
@@ -17,7 +18,7 @@ export function addTransactionGauges({ env, metrics, transactions, groups }: Cou
   addLoads(metrics, "kafka_server_group_coordinator_metrics_", groups);
   metrics.gauge(`${prefix}transactional_id_count`, "Transactional ids that are coordinated here.", () => {
     let count = 0;
-    for (const { shard } of transactions.all()) for (const _ of shard.views()) count++;
+    for (const { shard } of transactions.all()) count += countOf(shard.views());
     return count;
   });
   metrics.gauge(

@@ -146,6 +146,19 @@ test("connections are counted by listener, and by few kinds of software", () => 
   expect(software.at(-1)).toMatchObject({ labels: { client_software_name: "other" }, value: 50 });
 });
 
+test("throttle times are averages of each client, of those that were throttled last", () => {
+  const { throttles } = new BrokerMetrics();
+  for (let i = 0; i < 1001; i++) throttles.add("produce", { user: "u", clientId: `c${i}` }, 10, 0);
+  throttles.add("produce", { user: "u", clientId: "c1" }, 30, 1);
+  const samplesAt = (now: number) =>
+    [...throttles.sources(() => now)].map(({ name, samples }) => [name, [...samples()]] as const);
+  const [[name, samples], [, fetches]] = samplesAt(2);
+  expect([name, samples.length, fetches]).toEqual(["kafka_server_produce_throttle_time", 1000, []]);
+  expect(samples[0]?.labels["client_id"]).toBe("c2");
+  expect(samples.at(-1)).toEqual({ labels: { user: "u", client_id: "c1" }, value: 20 });
+  expect(samplesAt(90_000)[0]?.[1].at(-1)?.value).toBe(0);
+});
+
 test("a rate is that of the last minute", () => {
   const rate = new ScrapeRate(0);
   expect(rate.read(10, 10_000)).toBe(1);

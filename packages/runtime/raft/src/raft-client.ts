@@ -141,9 +141,7 @@ export class RaftClient {
     return this.#complaint;
   }
 
-  get standing(): Pick<RaftNode, "role" | "votedId"> | undefined {
-    return this.#node;
-  }
+  readonly standing = (): Pick<RaftNode, "role" | "votedId"> | undefined => this.#node;
 
   get isLeader(): boolean {
     return this.#node?.role === "LEADER";

@@ -191,7 +191,16 @@ export const ROOMS: readonly Room[] = [
       "@samsa/broker",
     ],
     node: true,
-    libraries: ["@bufbuild/protobuf", "commander", "node-forge", "pino", "prom-client"],
+    libraries: [
+      "@bufbuild/protobuf",
+      "@opentelemetry/exporter-metrics-otlp-http",
+      "@opentelemetry/resources",
+      "@opentelemetry/sdk-metrics",
+      "commander",
+      "node-forge",
+      "pino",
+      "prom-client",
+    ],
   },
   { folder: "test/certificates", name: "@samsa/certificates", imports: [], node: true },
   {

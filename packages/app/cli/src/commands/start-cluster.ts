@@ -23,6 +23,9 @@ interface ClusterOptions {
   readonly httpHost: string;
   readonly json?: boolean;
   readonly insecure?: boolean;
+  /** Base address of a receiver of metrics, to which each node sends its own, and seconds between two exports. */
+  readonly otlpEndpoint?: string;
+  readonly otlpInterval: string;
   readonly file: string | undefined;
   readonly size: Pick<ClusterShape, "brokers" | "controllers">;
   /** Place of `/metrics` and `/health`; undefined: none. */
@@ -45,6 +48,9 @@ function commandOf({ settings }: NodePlan, options: ClusterOptions): [string, ..
     ...["--json", "--log-level", options.logLevel],
     ...(options.insecure === true ? ["--insecure"] : []),
     ...["--http-host", "127.0.0.1", "--http-port", options.httpPlace === undefined ? "off" : "0"],
+    ...(options.otlpEndpoint === undefined
+      ? []
+      : ["--otlp-endpoint", options.otlpEndpoint, "--otlp-interval", options.otlpInterval]),
     ...overrides.flatMap(override => ["--override", override]),
   ];
 }

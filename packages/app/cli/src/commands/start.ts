@@ -24,6 +24,10 @@ export interface StartOptions {
   readonly httpPort?: string;
   readonly httpHost: string;
   readonly json?: boolean;
+  /** Base address of a receiver of metrics (OTLP over HTTP). */
+  readonly otlpEndpoint?: string;
+  /** Seconds between two exports. */
+  readonly otlpInterval: string;
   /** Lets everyone in on listeners that other machines reach. */
   readonly insecure?: boolean;
   /** Number of brokers of a cluster on this machine. */
@@ -37,6 +41,27 @@ const MOST_THREADS = 4;
 
 /** Default port of `/metrics`, that of Prometheus' JMX exporter. */
 const HTTP_PORT = 9404;
+
+/** Receiver of metrics, and the time between two exports. */
+interface OtlpPlace {
+  readonly endpoint: string;
+  readonly intervalMs: number;
+}
+
+/** Longest time between two exports, in seconds: a day. */
+const LONGEST_INTERVAL = 86_400;
+
+function otlpPlace({ otlpEndpoint: endpoint, otlpInterval }: StartOptions): OtlpPlace | undefined {
+  if (endpoint === undefined) return undefined;
+  if (!/^https?:/.test(endpoint) || !URL.canParse(endpoint)) {
+    throw new Failure(`--otlp-endpoint wants an address such as http://localhost:4318, not "${endpoint}"`);
+  }
+  const seconds = Number(otlpInterval);
+  if (!(seconds >= 1 && seconds <= LONGEST_INTERVAL)) {
+    throw new Failure(`--otlp-interval wants 1 to ${LONGEST_INTERVAL} seconds, not "${otlpInterval}"`);
+  }
+  return { endpoint, intervalMs: seconds * 1000 };
+}
 
 function parsePort(text: string): number | undefined {
   if (text === "off") return undefined;
@@ -83,13 +108,14 @@ function stayAlive(): () => void {
   return () => clearInterval(timer);
 }
 
-function stopOn(node: Node, http: Server | undefined): void {
+function stopOn(node: Node, http: Server | undefined, stopExport: (() => Promise<void>) | undefined): void {
   answerSupervisor(() => node.handOver());
   onSignals({
     stop: () => {
       http?.close();
       http?.closeAllConnections();
-      node.close().then(
+      const exported = stopExport?.().catch(ignored("a receiver that is away does not keep a node from its stop"));
+      Promise.all([node.close(), exported]).then(
         () => process.exit(0),
         error => {
           reportFailure(error);
@@ -128,6 +154,7 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   const httpPort = options.httpPort === undefined ? HTTP_PORT : parsePort(options.httpPort);
   const wish = options.httpPort === undefined;
   const httpPlace = httpPort === undefined ? undefined : { host: options.httpHost, port: httpPort, wish };
+  const otlp = otlpPlace(options);
   if (options.brokers !== undefined) {
     const size = clusterSize(options.brokers, options.controllers);
     const { startCluster } = await import("./start-cluster.ts");
@@ -137,7 +164,7 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   const release = stayAlive();
   try {
     if (options.insecure !== true) await refuseOpenListeners(settings);
-    await startNode(ofOneNode(settings), options, httpPlace);
+    await startNode(ofOneNode(settings), options, { httpPlace, otlp });
   } catch (error) {
     release();
     throw error;
@@ -148,7 +175,7 @@ export async function start(file: string | undefined, options: StartOptions): Pr
 async function startNode(
   settings: ReadonlyMap<string, string>,
   options: StartOptions,
-  httpPlace: HttpPlace | undefined,
+  { httpPlace, otlp }: { readonly httpPlace: HttpPlace | undefined; readonly otlp: OtlpPlace | undefined },
 ): Promise<void> {
   const started = endWithSupervisor();
   const logger = createLogger(options.logLevel);
@@ -161,7 +188,8 @@ async function startNode(
   const env = nodeEnv({ logger });
   checkNoCluster(env, rootOf(settings));
   // Accept metrics of clients only if an HTTP port exposes them.
-  const telemetry = httpPlace === undefined ? undefined : new ClientMetrics(() => env.clock.monotonic());
+  const telemetry =
+    httpPlace === undefined && otlp === undefined ? undefined : new ClientMetrics(() => env.clock.monotonic());
   const node = await Node.start(env, {
     settings,
     onHalt,
@@ -180,15 +208,21 @@ async function startNode(
   });
   for (const { setting, why } of idleSettings(settings)) logger.warn(why, { setting });
   let http: Server | undefined;
+  let stopExport: (() => Promise<void>) | undefined;
   try {
-    if (httpPlace !== undefined && telemetry !== undefined) {
-      http = await serveHttp(nodeContent(node, nodeMetrics(node, telemetry)), httpPlace, logger);
+    const metrics = telemetry && nodeMetrics(node, telemetry);
+    if (httpPlace !== undefined && metrics !== undefined) {
+      http = await serveHttp(nodeContent(node, metrics), httpPlace, logger);
+    }
+    if (otlp !== undefined && metrics !== undefined) {
+      const { exportMetrics } = await import("../metrics/otlp-export.ts");
+      stopExport = exportMetrics({ ...otlp, nodeId: node.nodeId, clusterId: node.clusterId, metrics, logger });
     }
   } catch (error) {
     await node.close();
     throw error;
   }
   started();
-  stopOn(node, http);
+  stopOn(node, http, stopExport);
   console.log(banner(node, http, options));
 }

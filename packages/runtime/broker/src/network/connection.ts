@@ -467,12 +467,18 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     response: { throttleTimeMs?: unknown } | null,
     { now, spentMs, producedBytes }: Spent,
   ): number {
-    const { quotas } = this.#host;
+    const { quotas, metrics } = this.#host;
     const told = response?.throttleTimeMs;
     let ms = typeof told === "number" ? told : 0;
-    if (spentMs !== undefined) ms = Math.max(ms, quotas.record("request_percentage", client, spentMs / 10, now));
+    if (spentMs !== undefined) {
+      const wait = quotas.record("request_percentage", client, spentMs / 10, now);
+      if (wait > 0) metrics.throttles.add("request", client, wait, now);
+      ms = Math.max(ms, wait);
+    }
     if (producedBytes !== undefined) {
-      ms = Math.max(ms, quotas.record("producer_byte_rate", client, producedBytes, now));
+      const wait = quotas.record("producer_byte_rate", client, producedBytes, now);
+      if (wait > 0) metrics.throttles.add("produce", client, wait, now);
+      ms = Math.max(ms, wait);
     }
     if (ms <= 0) return 0;
     ms = Math.min(ms, LONGEST_MUTE_MS);

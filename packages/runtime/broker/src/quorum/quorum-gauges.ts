@@ -13,7 +13,7 @@ export function addQuorumGauges({ clock }: Pick<Env, "clock">, metrics: BrokerMe
   gauge("log_end_offset", "End of the metadata log here.", () => quorum.endOffset);
   gauge("number_of_voters", "Voters of the quorum.", () => quorum.voters.length);
   gauge("current_vote", "Replica that this one has voted for in the epoch; -1: none.", () => {
-    return quorum.standing?.votedId ?? -1;
+    return quorum.standing()?.votedId ?? -1;
   });
   const rate = new ScrapeRate(clock.monotonic());
   const records = (): number => rate.read(quorum.endOffset, clock.monotonic());
@@ -38,6 +38,7 @@ export function addQuorumGauges({ clock }: Pick<Env, "clock">, metrics: BrokerMe
   });
 }
 
-function state({ standing }: RaftClient): readonly string[] {
+function state(quorum: RaftClient): readonly string[] {
+  const standing = quorum.standing();
   return standing === undefined ? [] : [standing.role.toLowerCase()];
 }

@@ -30,6 +30,8 @@ export function nextEpoch(epoch: number): number {
 
 /** Incremental fetch sessions of a broker (KIP-227, `FetchSessionCache`), at most `slots`. */
 export class FetchSessions {
+  /** Sessions that had to make room for others. */
+  evictions = 0;
   readonly #sessions = new Map<number, FetchSession>();
   readonly #slots: number;
   readonly #random: () => number;
@@ -115,6 +117,7 @@ export class FetchSessions {
     for (const session of this.#sessions.values()) {
       if (now - session.lastUsed > EVICTION_MS) {
         this.remove(session.id);
+        this.evictions++;
         return true;
       }
       break;
@@ -124,6 +127,7 @@ export class FetchSessions {
       const isSmaller = now - session.created > EVICTION_MS && sizeOf(session) < size && (isClient || isReplica);
       if (isSmaller || (isReplica && isClient)) {
         this.remove(session.id);
+        this.evictions++;
         return true;
       }
     }

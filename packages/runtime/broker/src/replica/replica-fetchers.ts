@@ -19,7 +19,7 @@ export class ReplicaFetchers {
     return this.#fetchers.size;
   }
 
-  /** What all fetchers have fetched. */
+  /** Traffic of all fetchers. */
   get traffic(): FetcherHost["traffic"] {
     return this.#host.traffic;
   }

@@ -7,7 +7,7 @@ const MOST_SOFTWARE = 100;
 /** Name of the one thread of the network, in the labels of Kafka's processors. */
 const PROCESSOR = "0";
 
-/** What is read of an open connection at a scrape. */
+/** State of an open connection at a scrape. */
 export interface OpenConnection {
   readonly listener: string;
   /** Client software (KIP-511). */

@@ -24,6 +24,14 @@ export interface MetricSource extends Metric {
   readonly samples: () => Iterable<MetricSample>;
 }
 
+/** Number of items. */
+export function countOf(items: Iterable<unknown>): number {
+  let count = 0;
+  const iterator = items[Symbol.iterator]();
+  while (iterator.next().done !== true) count++;
+  return count;
+}
+
 /** A metric with its values at one time. */
 export interface MetricFamily extends Metric {
   readonly samples: readonly MetricSample[];

@@ -2,6 +2,7 @@ import { ConnectionMetrics } from "./connection-metrics.ts";
 import { Histogram, summary } from "./histogram.ts";
 import type { Labels, MetricFamily, MetricSample, MetricSource } from "./metric.ts";
 import { RequestMetrics } from "./request-metrics.ts";
+import { ThrottleMetrics } from "./throttle-metrics.ts";
 import { TopicMetrics } from "./topic-metrics.ts";
 
 const NO_LABELS: Labels = {};
@@ -11,6 +12,7 @@ export class BrokerMetrics {
   readonly requests = new RequestMetrics();
   readonly topics = new TopicMetrics();
   readonly connections = new ConnectionMetrics();
+  readonly throttles = new ThrottleMetrics();
   /** Times of flushes of logs, in µs. */
   readonly flushes = new Histogram();
   readonly #sources: MetricSource[] = [];
@@ -45,6 +47,7 @@ export class BrokerMetrics {
     yield* this.requests.sources(now);
     yield* this.topics.sources();
     yield* this.connections.sources(now);
+    yield* this.throttles.sources(now);
     yield {
       name: "kafka_log_logflushstats_logflushrateandtimems",
       help: "Time of a flush of the files of a log, in ms.",

@@ -267,7 +267,9 @@ class PendingFetch implements Watcher {
     const now = parts.env.clock.monotonic();
     const bytes = answers.reduce((sum, { size }) => sum + size, 0);
     const wait = parts.quotas.record("consumer_byte_rate", context, bytes, now);
-    if (wait > 0) parts.quotas.record("consumer_byte_rate", context, -bytes, now);
+    if (wait <= 0) return 0;
+    parts.metrics.throttles.add("fetch", context, wait, now);
+    parts.quotas.record("consumer_byte_rate", context, -bytes, now);
     return wait;
   }
 
