@@ -462,13 +462,23 @@ export class BrokerRole {
       this.env.logger.warn("this setting was changed at run time and has no effect", { setting });
     }
     try {
-      this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName)).broker;
+      this.#plan = this.#admitted(planListeners(listenerSettings(this.config, this.env.network.hostName)).broker);
     } catch (error) {
       // The change was validated when it was requested; the file has changed since.
       this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
     }
     const names = ({ listen }: ListenerPlan) => listen.map(({ name }) => name).join();
     if (names(before) !== names(this.#plan)) this.#server.follow(this.#plan);
+  }
+
+  /** Plan without listeners that must not be opened. */
+  #admitted({ listen, advertise }: ListenerPlan): ListenerPlan {
+    const admitted = listen.filter(endpoint => {
+      const reason = this.#shared.security.refusal(endpoint);
+      if (reason !== undefined) this.env.logger.error("a listener in the metadata is not opened", { reason });
+      return reason === undefined;
+    });
+    return { listen: admitted, advertise };
   }
 
   /**

@@ -68,6 +68,11 @@ export interface NodeOptions extends BrokerRoleOptions {
   readonly tailBytes?: number;
   /** Pool of memory for requests and reads. */
   readonly buffers?: BufferPool;
+  /**
+   * Refuses listeners that the metadata add if other machines reach them, and if they let everyone in; those of the
+   * settings are the app's to refuse. False by default.
+   */
+  readonly refusesStrangers?: boolean;
   /** Loads the policies that the settings of a controller name; without it such settings are refused. */
   readonly policies?: PolicyLoader;
   /** Loads the class of `client.quota.callback.class`; without it that setting is refused. */
@@ -146,7 +151,11 @@ export class Node {
     );
     const loader = new MetadataLoader(env.logger);
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
-    const security = new NodeSecurity({ env, config, given, software, image: () => loader.image }, listeners);
+    const { refusesStrangers = false } = options;
+    const security = new NodeSecurity(
+      { env, config, given, software, refusesStrangers, image: () => loader.image },
+      listeners,
+    );
     const metrics = new BrokerMetrics();
     const dirs = this.#openDirs(env, { config, settings, buffers, loader, metrics });
     this.#isReading = false;

@@ -305,6 +305,53 @@ describe("at run time", () => {
     await bare.stop();
   });
 
+  describe("of a broker that lets no stranger in", () => {
+    let strict: TestBroker;
+    beforeEach(async () => {
+      strict = await TestBroker.start(SECURED, undefined, undefined, { refusesStrangers: true });
+    });
+    afterEach(() => strict.stop());
+    const MAP = "EXT:SSL,NEW:PLAINTEXT,HALF:SSL,WORD:SASL_SSL";
+    const adding = (listener: string): Record<string, string> => ({
+      listeners: `EXT://127.0.0.1:0,${listener}`,
+      "listener.security.protocol.map": MAP,
+      "listener.name.word.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    });
+
+    test.each([
+      ["NEW://:0", /the listener NEW \(PLAINTEXT\) on all interfaces would let everyone in/],
+      ["NEW://192.0.2.1:0", /on 192\.0\.2\.1 would/],
+      ["NEW://[2001:db8::1]:0", /on 2001:db8::1 would/],
+      ["HALF://:0", /the listener HALF \(SSL without ssl\.client\.auth=required\) on/],
+    ])("the listener %s is refused", async (listener, reason) => {
+      expect(await altered(strict, { tls: trust }, adding(listener))).toMatch(reason);
+      expect([...strict.node.broker.advertised.keys()]).toEqual(["EXT"]);
+    });
+
+    test.each([
+      ["NEW://127.0.0.1:0", {}],
+      ["NEW://localhost:0", {}],
+      ["HALF://:0", { "listener.name.half.ssl.client.auth": "required" }],
+      ["WORD://:0", {}],
+    ])("the listener %s is opened", async (listener, more) => {
+      expect(await altered(strict, { tls: trust }, { ...adding(listener), ...more })).toBe("");
+      const [name = ""] = listener.split(":");
+      await expect.poll(() => strict.broker.advertised.get(name)?.port).toBeGreaterThan(0);
+    });
+
+    test("one that is in the metadata all the same is not opened", async () => {
+      const { directory } = strict;
+      await strict.node.close();
+      const lax = await TestBroker.start(SECURED, directory);
+      expect(await altered(lax, { tls: trust }, adding("NEW://:0"))).toBe("");
+      await expect.poll(() => lax.broker.advertised.get("NEW")?.port).toBeGreaterThan(0);
+      await lax.node.close();
+      strict = await TestBroker.start(SECURED, directory, undefined, { refusesStrangers: true });
+      expect([...strict.node.broker.advertised.keys()]).toEqual(["EXT"]);
+      expect(strict.lines.map(({ message }) => message)).toContain("a listener in the metadata is not opened");
+    });
+  });
+
   test("files are read again when the same settings are sent", async () => {
     const folder = mkdtempSync(join(tmpdir(), "samsa-tls-"));
     const file = join(folder, "broker.pem");

@@ -198,6 +198,7 @@ async function startNode(
       nodePolicies(classes, configs, {
         failed: error => logger.error("the policies have failed, and are begun anew for the next request", { error }),
       }),
+    refusesStrangers: options.insecure !== true,
     quotaCallback: (name, configs) =>
       nodeQuotaCallback(name, configs, {
         failed: error => logger.error("the quota callback has failed, and is begun anew", { error }),

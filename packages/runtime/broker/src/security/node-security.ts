@@ -3,13 +3,14 @@ import type { TokenSettings } from "@samsa/controller";
 import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Introduction, Security } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
-import { type ListenerSettings, planListeners, protocolOf } from "../config/listeners.ts";
+import { type Endpoint, type ListenerSettings, parseEndpoint, planListeners, protocolOf } from "../config/listeners.ts";
 import { complaints } from "./complaints.ts";
 import { DelegationTokens } from "./delegation-tokens.ts";
 import { IssuerKeys, type IssuerKeysOptions } from "./issuer-keys.ts";
 import { type ListenerSecurity, listenerSecurity } from "./listener-security.ts";
 import { peerSecurities } from "./peer-security.ts";
 import { ShownCertificates } from "./shown-certificates.ts";
+import { strangersFault } from "./strangers.ts";
 
 interface Host {
   readonly env: Env;
@@ -17,6 +18,8 @@ interface Host {
   /** The settings as the user wrote them. */
   readonly given: ReadonlyMap<string, string>;
   readonly software: Introduction["software"];
+  /** See `NodeOptions.refusesStrangers`. */
+  readonly refusesStrangers: boolean;
   readonly image: () => MetadataImage;
 }
 
@@ -39,6 +42,8 @@ interface Issuer {
 const FIXED = /(?:^|\.)(?:sasl\.(?:oauthbearer|login(?!\.refresh)|server\.callback)|ssl\.allow)\./;
 const SECRET_BYTES = 32;
 
+const placeOf = ({ name, host }: Endpoint): string => `${name}://${host}`;
+
 /**
  * Security of a node's listeners and of its connections to other nodes. Settings may change it at run time, for later
  * connections and authentications (`DynamicBrokerConfig`, `ListenerReconfigurable`).
@@ -48,6 +53,8 @@ export class NodeSecurity {
   readonly #secret: Uint8Array;
   readonly #listeners: Map<string, ListenerSecurity>;
   readonly #shown: ShownCertificates;
+  /** Listeners of the file, as it writes them. */
+  readonly #ofFile: ReadonlySet<string>;
   /** Delegation tokens; undefined without `delegation.token.secret.key`. */
   readonly tokens: DelegationTokens | undefined;
   /** Keys of issuers of tokens, by their options. */
@@ -59,6 +66,7 @@ export class NodeSecurity {
   /** Throws `ConfigError`. */
   constructor(host: Host, settings: ListenerSettings) {
     this.#host = host;
+    this.#ofFile = new Set(settings.listeners.map(text => placeOf(parseEndpoint("listeners", text))));
     this.#shown = new ShownCertificates(host.given);
     this.#secret = host.env.random.bytes(SECRET_BYTES);
     const key = host.config["delegation.token.secret.key"] ?? "";
@@ -151,6 +159,10 @@ export class NodeSecurity {
     if (fixed !== undefined) return `${fixed} cannot be changed at run time: set it in the properties of the broker`;
     try {
       const { listeners } = this.#with(values, settings);
+      for (const text of settings.listeners) {
+        const strangers = this.#strangersFault(parseEndpoint("listeners", text), listeners);
+        if (strangers !== undefined) return strangers;
+      }
       for (const [name, { tls }] of listeners) {
         const fault = this.#changeFault(name, listeners);
         if (fault !== undefined) return fault;
@@ -162,6 +174,17 @@ export class NodeSecurity {
       if (error instanceof ConfigError || error instanceof TlsError) return error.message;
       throw error;
     }
+  }
+
+  /** Says why a listener that the metadata add must not be opened; undefined: it may. */
+  refusal(endpoint: Endpoint): string | undefined {
+    return this.#strangersFault(endpoint, this.#listeners);
+  }
+
+  #strangersFault(endpoint: Endpoint, listeners: Found["listeners"]): string | undefined {
+    const security = listeners.get(endpoint.name);
+    if (!this.#host.refusesStrangers || security === undefined || this.#ofFile.has(placeOf(endpoint))) return undefined;
+    return strangersFault(endpoint, security);
   }
 
   /** Says why an open listener cannot change so. */
