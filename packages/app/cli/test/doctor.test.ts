@@ -243,7 +243,7 @@ describe("a running cluster", () => {
     expect(await found()).toEqual(["broker 1: listener PLAINTEXT://:1 (all interfaces)", ...ofTopics]);
     settings["allow.everyone.if.no.acl.found"] = "true";
     expect(await found()).toContain("brokers 1, 2: allow.everyone.if.no.acl.found");
-    // Those of a single listener count for it.
+    // Settings of a single listener count for it.
     settings.listeners = "SSL://:1";
     expect(await found()).toContain("brokers 1, 2: listener SSL://:1 (all interfaces)");
     settings["listener.name.ssl.ssl.client.auth"] = "required";

@@ -382,6 +382,7 @@ describe("DescribeConfigs", () => {
   test("a broker: settings of its listeners, and the file's that are not known", async () => {
     const own = await TestBroker.start({
       "listener.name.plaintext.max.connections": "70",
+      "listener.name.plaintext.max.connection.creation.rate": "71",
       "listener.name.plaintext.ssl.keystore.location": "none.pem",
       "listener.name.plaintext.ssl.key.password": "secret",
       "listener.name.plaintext.scram-sha-512.sasl.jaas.config": "secret",
@@ -391,6 +392,7 @@ describe("DescribeConfigs", () => {
     const wire = await own.connect();
     const values = { "listener.name.plaintext.max.connections": "60" };
     expect((await alterConfigs(wire, BROKER, "1", values))?.errorCode).toBe(0);
+    expect((await alterConfigs(wire, BROKER, "", { "max.connection.creation.rate": "900" }))?.errorCode).toBe(0);
     const resources = [{ resourceType: BROKER, resourceName: "1", configurationKeys: null }];
     const request = { resources, includeSynonyms: true, includeDocumentation: false };
     const [{ configs }] = (await wire.ask("DescribeConfigs", 4, request)).results;
@@ -411,6 +413,15 @@ describe("DescribeConfigs", () => {
       synonyms: [
         { name: `listener.name.plaintext.${location}`, value: "none.pem", source: 4 },
         { name: location, value: "all.pem", source: 4 },
+      ],
+    });
+    // The rate of all listeners is dynamic, and comes after the listener's own all the same.
+    const rate = "max.connection.creation.rate";
+    expect(shown.get(`listener.name.plaintext.${rate}`)).toMatchObject({
+      ...{ value: "71", configSource: 4 },
+      synonyms: [
+        { name: `listener.name.plaintext.${rate}`, value: "71", source: 4 },
+        { name: rate, value: "2147483647", source: 5 },
       ],
     });
     const secret = { value: null, readOnly: true, configSource: 4, isSensitive: true };
