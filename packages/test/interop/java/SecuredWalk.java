@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Properties;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -22,7 +23,12 @@ import org.apache.kafka.common.serialization.StringSerializer;
 public class SecuredWalk {
     public static void main(String[] args) throws Exception {
         Walk walk = new Walk("");
-        for (JsonNode way : new ObjectMapper().readTree(new File(args[0]))) {
+        JsonNode ways = new ObjectMapper().readTree(new File(args[0]));
+        // A client reads tokens only from addresses that its process allows.
+        List<String> files = ways.findValuesAsText("tokenFile");
+        System.setProperty("org.apache.kafka.sasl.oauthbearer.allowed.urls",
+                files.stream().map(file -> "file://" + file).collect(Collectors.joining(",")));
+        for (JsonNode way : ways) {
             walk.check(way.get("name").asText(), () -> {
                 if (!way.has("refused")) exchange(way);
                 else if (way.get("refused").asText().equals("credentials")) {

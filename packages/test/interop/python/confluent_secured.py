@@ -15,7 +15,9 @@ NAMES = {
 
 
 def settings(way):
-    return {**secured_settings(way, NAMES), "socket.timeout.ms": 8000}
+    """Settings of a client; librdkafka asks for the token, and for the time of its end in seconds."""
+    token = {"oauth_cb": lambda _: (way["token"], time.time() + 1800)} if "token" in way else {}
+    return {**secured_settings(way, NAMES), **token, "socket.timeout.ms": 8000}
 
 
 def exchange(way):

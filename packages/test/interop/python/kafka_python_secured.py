@@ -6,6 +6,7 @@ import uuid
 import kafka
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from walk import DEADLINE_S, need, refused, say, secured_settings, secured_walk
 
@@ -16,8 +17,17 @@ NAMES = {
 }
 
 
+class Token(AbstractTokenProvider):
+    def __init__(self, text):
+        self.text = text
+
+    def token(self):
+        return self.text
+
+
 def settings(way):
-    return {**secured_settings(way, NAMES), "bootstrap_timeout_ms": 5000}
+    token = {"sasl_oauth_token_provider": Token(way["token"])} if "token" in way else {}
+    return {**secured_settings(way, NAMES), **token, "bootstrap_timeout_ms": 5000}
 
 
 def exchange(way):

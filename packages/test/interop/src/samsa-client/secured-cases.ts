@@ -7,6 +7,21 @@ import { SECURED_TOPIC, SECURED_USERS } from "./security-checks.ts";
 
 const MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] as const;
 
+/** Lifetime of tokens, longer than all walks. */
+const TOKEN_S = 1800;
+
+function bearer(token: string): Partial<SecuredCase> {
+  return { mechanism: "OAUTHBEARER", token };
+}
+
+/** The same token with a signature that its issuer has not made. */
+function otherSignature(token: string): string {
+  const at = token.lastIndexOf(".") + 1;
+  const signature = Buffer.from(token.slice(at), "base64url");
+  signature[0] = (signature[0] ?? 0) ^ 1;
+  return token.slice(0, at) + signature.toString("base64url");
+}
+
 interface Trust {
   readonly ca: string;
   readonly cert: string;
@@ -53,13 +68,27 @@ export function securedCases(secured: SecuredBroker): readonly SecuredCase[] {
     at("refused: a wrong password in clear text", "SASL_CLEAR", {
       ...{ ...user("PLAIN"), password: "wrong", refused: "credentials" },
     }),
+    at("OAUTHBEARER over TLS", "SIGNED", { ca, ...bearer(secured.issuer.token("dave", TOKEN_S)) }),
+    at("OAUTHBEARER in clear text", "SASL_CLEAR", bearer(secured.issuer.token("dave", TOKEN_S))),
+    ...(["SIGNED", "SASL_CLEAR"] as const).flatMap(listener => {
+      const where = listener === "SIGNED" ? "over TLS" : "in clear text";
+      const trust = listener === "SIGNED" ? { ca } : {};
+      const refusal = (what: string, token: string): SecuredCase =>
+        at(`refused: ${what} ${where}`, listener, { ...trust, ...bearer(token), refused: "credentials" });
+      return [
+        refusal("an expired token", secured.issuer.token("dave", -TOKEN_S)),
+        refusal("a token with another signature", otherSignature(secured.issuer.token("dave", TOKEN_S))),
+      ];
+    }),
     at("refused: an authority that is not trusted", "TLS", { refused: "tls" }),
     at("refused: no certificate of the client", "MUTUAL", { ca, refused: "tls" }),
   ];
 }
 
-/** Java's settings of a client that connects in this way. */
-export function javaProperties({ tls, ca, keystore, mechanism, username, password }: SecuredCase): string {
+/** Java's settings of a client that connects in this way, whose token is in `tokenFile`. */
+export function javaProperties(way: SecuredCase, tokenFile?: string): string {
+  const { tls, ca, keystore, mechanism, username, password } = way;
+  if (tokenFile !== undefined) return javaTokenProperties(way, tokenFile);
   const module = mechanism === "PLAIN" ? "plain.PlainLoginModule" : "scram.ScramLoginModule";
   const login = `org.apache.kafka.common.security.${module} required username="${username}" password="${password}";`;
   return [
@@ -71,11 +100,12 @@ export function javaProperties({ tls, ca, keystore, mechanism, username, passwor
   ].join("\n");
 }
 
-/** Java's settings of a client with TLS that takes its token from a file. */
-export function javaTokenProperties({ ca }: SecuredCase, file: string): string {
+/** Java's settings of a client that takes its token from a file. */
+export function javaTokenProperties({ tls, ca }: SecuredCase, file: string): string {
   const bearer = "org.apache.kafka.common.security.oauthbearer";
   return [
-    ...["security.protocol=SASL_SSL", "ssl.truststore.type=PEM", `ssl.truststore.location=${ca}`],
+    `security.protocol=${tls ? "SASL_SSL" : "SASL_PLAINTEXT"}`,
+    ...(ca === undefined ? [] : ["ssl.truststore.type=PEM", `ssl.truststore.location=${ca}`]),
     ...["sasl.mechanism=OAUTHBEARER", `sasl.jaas.config=${bearer}.OAuthBearerLoginModule required;`],
     `sasl.login.callback.handler.class=${bearer}.OAuthBearerLoginCallbackHandler`,
     `sasl.oauthbearer.token.endpoint.url=file://${file}`,

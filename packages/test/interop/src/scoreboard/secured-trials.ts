@@ -46,7 +46,12 @@ function securedWalk(client: string, find: () => Promise<Program | Missing>, ...
       if (program instanceof Missing) return noVerdict(name, "skipped", program.reason);
       return onSecured(name, secured => {
         const file = join(secured.folder, "cases.json");
-        const cases = securedCases(secured).map(way => ({ ...way, properties: javaProperties(way) }));
+        const cases = securedCases(secured).map((way, i) => {
+          if (way.token === undefined) return { ...way, properties: javaProperties(way) };
+          const tokenFile = join(secured.folder, `token-of-case-${i}`);
+          writeFileSync(tokenFile, way.token);
+          return { ...way, tokenFile, properties: javaProperties(way, tokenFile) };
+        });
         writeFileSync(file, JSON.stringify(cases));
         return runWalk(name, { command: program.command, args: [...program.args, ...first, file] });
       });
@@ -203,4 +208,7 @@ export const SECURED_TRIALS: readonly Trial[] = [
   securedWalk("kafka-python", python("kafka_python_secured.py")),
   securedWalk("franz-go", () => findGo("franz"), "secured"),
   securedWalk("KafkaJS", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs-secured.ts"))),
+  securedWalk("@platformatic/kafka", async () =>
+    nodeProgram(join(import.meta.dirname, "../walks/platformatic-secured.ts")),
+  ),
 ];

@@ -14,7 +14,8 @@ function textOf(path: string): string {
   return readFileSync(path, "utf8");
 }
 
-function saslOf({ mechanism = "", username = "", password = "" }: SecuredCase): SASLOptions | undefined {
+function saslOf({ mechanism = "", username = "", password = "", token }: SecuredCase): SASLOptions | undefined {
+  if (token !== undefined) return { mechanism: "oauthbearer", oauthBearerProvider: async () => ({ value: token }) };
   const name = mechanism.toLowerCase();
   const known = ["plain", "scram-sha-256", "scram-sha-512"] as const;
   const found = known.find(one => one === name);
@@ -71,6 +72,8 @@ async function asks(way: SecuredCase): Promise<void> {
   }
 }
 
+/** The client does not end the exchange after a token is refused, and so the broker closes the connection. */
+const WRONG_TOKEN = /closed connection|no brokers in the broker pool/i;
 const WORDS = {
   credentials: /SASL .+ authentication failed/,
   tls: /unable to (?:verify|get)|self.signed|certificate|ssl\/tls alert/i,
@@ -79,7 +82,9 @@ const WORDS = {
 tellVersion((createRequire(import.meta.url)("kafkajs/package.json") as { version: string }).version);
 for (const way of JSON.parse(textOf(file)) as readonly SecuredCase[]) {
   await check(way.name, () =>
-    way.refused === undefined ? exchange(way) : refused(WORDS[way.refused], () => asks(way)),
+    way.refused === undefined
+      ? exchange(way)
+      : refused(way.token !== undefined ? WRONG_TOKEN : WORDS[way.refused], () => asks(way)),
   );
 }
 process.exit();

@@ -16,6 +16,8 @@ export interface SecuredCase {
   readonly mechanism?: string;
   readonly username?: string;
   readonly password?: string;
+  /** Token of an issuer, for OAUTHBEARER. */
+  readonly token?: string;
   /** The same as a file of properties, for clients of Java. */
   readonly properties?: string;
   /** Part that the broker, or the client, refuses; absent if a record can be sent and read. */
