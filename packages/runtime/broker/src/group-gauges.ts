@@ -169,7 +169,7 @@ function addLags(counted: Counted): void {
   const labels = new OffsetLabels();
   const add = (name: string, help: string, samples: () => Iterable<MetricSample>): void => {
     const full = `kafka_consumergroup_${name}`;
-    metrics.add({ name: full, help, type: "gauge", samples: () => series.limit(full, samples()) });
+    metrics.add({ name: full, help, type: "gauge", samples: () => series.limit(full, samples(), one => one) });
   };
   const offsets = function* offsets() {
     for (const { shard } of groups.all()) yield* shard.committed.all();

@@ -30,11 +30,9 @@ function partitionLabels<T extends object>(placeOf: (of: T) => readonly [topic: 
 function addLogs({ metrics, series, dirs }: Counted): void {
   const labelsOf = partitionLabels<PartitionLog>(({ topic, partition }) => [topic, partition]);
   const add = (name: string, help: string, read: (log: PartitionLog) => number): void => {
-    const samples = function* all(): Iterable<MetricSample> {
-      for (const log of dirs.logs()) yield { labels: labelsOf(log), value: read(log) };
-    };
     const full = `kafka_log_log_${name}`;
-    metrics.add({ name: full, help, type: "gauge", samples: () => series.limit(full, samples()) });
+    const sampleOf = (log: PartitionLog): MetricSample => ({ labels: labelsOf(log), value: read(log) });
+    metrics.add({ name: full, help, type: "gauge", samples: () => series.limit(full, dirs.logs(), sampleOf) });
   };
   add("size", "Bytes of a log.", log => log.size);
   add("logstartoffset", "First offset of a log.", log => log.startOffset);
@@ -89,13 +87,11 @@ export function addLogGauges(counted: Counted): void {
   const { metrics, series, topics } = counted;
   const labelsOf = partitionLabels<Partition>(({ topic, index }) => [topic, index]);
   const add = (name: string, help: string, read: (partition: Partition) => number | undefined): void => {
-    const samples = function* all(): Iterable<MetricSample> {
-      for (const partition of topics.all()) {
-        const value = read(partition);
-        if (value !== undefined) yield { labels: labelsOf(partition), value };
-      }
+    const sampleOf = (partition: Partition): MetricSample | undefined => {
+      const value = read(partition);
+      return value === undefined ? undefined : { labels: labelsOf(partition), value };
     };
-    metrics.add({ name, help, type: "gauge", samples: () => series.limit(name, samples()) });
+    metrics.add({ name, help, type: "gauge", samples: () => series.limit(name, topics.all(), sampleOf) });
   };
   for (const [name, help, read] of LED) {
     add(`kafka_cluster_partition_${name}`, help, of => (of.leader === undefined ? 0 : read(of, of.leader)));

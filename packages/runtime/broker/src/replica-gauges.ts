@@ -1,6 +1,5 @@
 import type { Env } from "@samsa/base";
 import type { BoundedSeries } from "./turn/bounded-series.ts";
-import type { MetricSample } from "./turn/metric.ts";
 import type { BrokerMetrics } from "./turn/metrics.ts";
 import { ScrapeRate } from "./turn/scrape-rate.ts";
 import type { Partition } from "./replica/partition.ts";
@@ -102,16 +101,15 @@ function addFetcherGauges({ env, metrics, series, replication }: Counted): void 
     return count;
   });
   const lag = "kafka_server_fetcherlagmetrics_consumerlag";
-  const samples = function* lags(): Iterable<MetricSample> {
-    for (const { partition, lag: value } of fetchers.lags()) {
-      yield { labels: { clientId: "Replica", topic: partition.topic, partition: String(partition.index) }, value };
-    }
-  };
   metrics.add({
     name: lag,
     help: "Records by which a replica here is behind the high watermark of its leader.",
     type: "gauge",
-    samples: () => series.limit(lag, samples()),
+    samples: () =>
+      series.limit(lag, fetchers.lags(), ({ partition: { topic, index }, lag: value }) => ({
+        labels: { clientId: "Replica", topic, partition: String(index) },
+        value,
+      })),
   });
   metrics.counter(
     "kafka_server_brokertopicmetrics_replicationbytesin_total",

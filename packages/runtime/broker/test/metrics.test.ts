@@ -170,9 +170,10 @@ test("a metric has no more series than its limit, and the rest is counted", () =
   const metrics = new BrokerMetrics();
   const series = new BoundedSeries(metrics, 2);
   const samples = [1, 2, 3, 4, 5].map(value => ({ labels: { n: String(value) }, value }));
-  expect([...series.limit("m", samples)]).toEqual(samples.slice(0, 2));
+  expect([...series.limit("m", samples, one => one)]).toEqual(samples.slice(0, 2));
   const leftOut = () => metrics.families(() => 0).find(({ name }) => name === "samsa_metrics_left_out")?.samples;
   expect(leftOut()).toEqual([{ labels: { metric: "m" }, value: 3 }]);
-  expect([...series.limit("m", samples.slice(0, 1))]).toHaveLength(1);
+  expect([...series.limit("m", samples, () => undefined)]).toEqual([]);
+  expect([...series.limit("m", samples.slice(0, 1), one => one)]).toHaveLength(1);
   expect(leftOut()).toEqual([]);
 });

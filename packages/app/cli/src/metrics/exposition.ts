@@ -8,7 +8,7 @@ const SLICE_MS = 2;
 /** Samples between two looks at the clock. */
 const LOOK_AFTER = 64;
 /** Characters of a chunk. */
-const CHUNK = 32 * 1024;
+const CHUNK = 64 * 1024;
 
 const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", '"': '\\"' };
 
@@ -23,6 +23,8 @@ function numberText(value: number): string {
 /** Writes metrics in Prometheus' text format (0.0.4). Labels that are used again are rendered once. */
 export class Exposition {
   readonly #labels = new WeakMap<Labels, string>();
+  /** Labels of the last scrape with their texts, by metric, in the order of its samples: most are there again. */
+  readonly #last = new Map<string, { readonly labels: Labels[]; readonly texts: string[] }>();
   readonly #own: () => Promise<string>;
   readonly #isOwn: (name: string) => boolean;
   readonly #clock: () => number;
@@ -49,8 +51,14 @@ export class Exposition {
         if (taken.has(name) || this.#isOwn(name)) continue;
         taken.add(name);
         text += `# HELP ${name} ${escapedHelp(metric.help)}\n# TYPE ${name} ${metric.type}\n`;
-        for (const sample of samplesOf(metric)) {
-          text += `${name}${sample.suffix ?? ""}${this.#labelsText(sample)} ${numberText(sample.value)}\n`;
+        const last = this.#lastOf(metric.name);
+        let i = 0;
+        for (const { labels, value, suffix = "" } of samplesOf(metric)) {
+          if (last.labels[i] !== labels) {
+            last.labels[i] = labels;
+            last.texts[i] = this.#labelsText(labels);
+          }
+          text += `${name}${suffix}${last.texts[i++]} ${numberText(value)}\n`;
           if (--left > 0) continue;
           left = LOOK_AFTER;
           if (text.length >= CHUNK) {
@@ -61,9 +69,21 @@ export class Exposition {
           await nextTurn();
           until = this.#clock() + SLICE_MS;
         }
+        last.labels.length = i;
+        last.texts.length = i;
       }
     }
+    for (const name of this.#last.keys()) if (!taken.has(name)) this.#last.delete(name);
     if (text !== "") yield text;
+  }
+
+  #lastOf(name: string): { readonly labels: Labels[]; readonly texts: string[] } {
+    let last = this.#last.get(name);
+    if (last === undefined) {
+      last = { labels: [], texts: [] };
+      this.#last.set(name, last);
+    }
+    return last;
   }
 
   /** Text of all metrics. */
@@ -73,7 +93,7 @@ export class Exposition {
     return text;
   }
 
-  #labelsText({ labels }: MetricSample): string {
+  #labelsText(labels: Labels): string {
     let text = this.#labels.get(labels);
     if (text === undefined) {
       const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);

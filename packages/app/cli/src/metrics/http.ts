@@ -102,7 +102,8 @@ async function send(response: ServerResponse, chunks: AsyncIterable<string>): Pr
   for await (const chunk of chunks) {
     if (response.destroyed) return;
     if (!response.headersSent) response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
-    if (!response.write(chunk)) await drained(response);
+    // A string would be encoded anew for each of its parts.
+    if (!response.write(Buffer.from(chunk))) await drained(response);
   }
   response.end();
 }

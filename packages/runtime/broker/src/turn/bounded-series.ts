@@ -19,10 +19,17 @@ export class BoundedSeries {
     });
   }
 
-  /** Samples of a metric, up to the limit. */
-  *limit(metric: string, samples: Iterable<MetricSample>): Iterable<MetricSample> {
+  /** Samples of a metric, up to the limit: of each item, one or none. */
+  *limit<T>(
+    metric: string,
+    items: Iterable<T>,
+    sampleOf: (item: T) => MetricSample | undefined,
+  ): Iterable<MetricSample> {
     let count = 0;
-    for (const sample of samples) if (++count <= this.#most) yield sample;
+    for (const item of items) {
+      const sample = sampleOf(item);
+      if (sample !== undefined && ++count <= this.#most) yield sample;
+    }
     if (count > this.#most) this.#leftOut.set(metric, count - this.#most);
     else this.#leftOut.delete(metric);
   }
