@@ -2,25 +2,30 @@
  * `npm run pack:check`: installs the packed packages into an empty project, as a user would, and runs the examples of their
  * READMEs there: as ES modules and as CommonJS, on each runtime that is there, with the types of both module resolutions.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { transformSync } from "esbuild";
 import { command } from "./options.ts";
+import { nodes, startBroker, tryCommand } from "./pack-command-check.ts";
 
 /** Packages with an example in their README. */
 const EXAMPLES = ["client", "testkit", "kafkajs"] as const;
-const STARTED_MS = 20_000;
 
 const root = join(import.meta.dirname, "..");
-const { bun, deno, jest } = command("pack:check", "tries the packed packages in an empty project")
+const {
+  bun,
+  deno,
+  jest,
+  command: onlyCommand,
+} = command("pack:check", "tries the packed packages in an empty project")
   .option("--bun", "with Bun, too, which npm installs for it")
   .option("--deno", "with Deno, too, which npm installs for it")
   .option("--jest", "with tests of Jest, too, which npm installs for it")
+  .option("--command", "only the samsa command, on each Node")
   .parse()
-  .opts<{ readonly bun?: true; readonly deno?: true; readonly jest?: true }>();
+  .opts<{ readonly bun?: true; readonly deno?: true; readonly jest?: true; readonly command?: true }>();
 const folder = mkdtempSync(join(tmpdir(), "samsa-pack-check-"));
 const project = join(folder, "project");
 let failures = 0;
@@ -40,11 +45,27 @@ function check(title: string, work: () => void): void {
   const before = performance.now();
   try {
     work();
-    console.log(`ok   ${title} (${Math.round(performance.now() - before)} ms)`);
+    passed(title, before);
   } catch (error) {
-    failures++;
-    console.log(`FAIL ${title}\n${(error as Error).message}`);
+    failed(title, error);
   }
+}
+
+async function checkAsync(title: string, work: () => Promise<void>): Promise<void> {
+  const before = performance.now();
+  await work().then(
+    () => passed(title, before),
+    (error: unknown) => failed(title, error),
+  );
+}
+
+function passed(title: string, before: number): void {
+  console.log(`ok   ${title} (${Math.round(performance.now() - before)} ms)`);
+}
+
+function failed(title: string, error: unknown): void {
+  failures++;
+  console.log(`FAIL ${title}\n${(error as Error).message}`);
 }
 
 /** First TypeScript example of a package's README. */
@@ -128,17 +149,8 @@ const plain = (code: string, format: "esm" | "cjs"): string =>
   transformSync(format === "esm" ? code : commonJs(code), { loader: "ts", target: "node20" }).code;
 
 function runtimes(): Map<string, readonly [string, ...string[]]> {
-  const found = new Map<string, readonly [string, ...string[]]>([
-    [`Node ${process.versions.node}`, [process.execPath]],
-  ]);
-  const outer = (process.env.PATH ?? "").split(":").filter(path => !path.includes("node_modules"));
-  try {
-    const other = execFileSync("node", ["--version"], { encoding: "utf8", env: { PATH: outer.join(":") } }).trim();
-    const program = execFileSync("which", ["node"], { encoding: "utf8", env: { PATH: outer.join(":") } }).trim();
-    if (other !== process.version) found.set(`Node ${other.slice(1)}`, [program]);
-  } catch {
-    console.log("skip another version of Node: the PATH has none");
-  }
+  const found = new Map<string, readonly [string, ...string[]]>();
+  for (const [title, program] of nodes()) found.set(title, [program]);
   const tools = join(folder, "tools");
   for (const [name, isWanted] of [
     ["bun", bun],
@@ -159,28 +171,21 @@ function runtimes(): Map<string, readonly [string, ...string[]]> {
   return found;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
-
-/** Starts the packed broker. Returns its address, and a function that stops it. */
-async function broker(): Promise<{ readonly address: string; readonly stop: () => Promise<void> }> {
-  const address = `127.0.0.1:${await freePort()}`;
-  const settings = [`listeners=PLAINTEXT://${address}`, `log.dirs=${join(folder, "data")}`];
-  const options = ["start", "--http-port", "off", ...settings.flatMap(setting => ["-o", setting])];
-  const program = join(project, "node_modules/samsa/dist/samsa.js");
-  const child = spawn(process.execPath, [program, ...options], { cwd: project, stdio: ["ignore", "pipe", "inherit"] });
-  const ended = new Promise<void>(resolve => child.once("exit", () => resolve()));
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.once("data", () => resolve());
-    child.once("exit", code => reject(new Error(`samsa start ended with ${code}`)));
-    setTimeout(() => reject(new Error("samsa start has printed nothing")), STARTED_MS).unref();
-  });
-  return { address, stop: () => (child.kill("SIGTERM"), ended) };
+/** Tries the packed command: on each Node, by npx, and installed for all users, without what is beside it. */
+async function tryCommands(tarball: string): Promise<void> {
+  const main = join(project, "node_modules/samsa/dist/samsa.js");
+  const global = join(folder, "global");
+  execFileSync("npm", ["install", "--silent", "--global", "--prefix", global, tarball], { stdio: "inherit" });
+  const commands = new Map<string, readonly string[]>([
+    ["npx samsa", ["npx", "--prefix", project, "samsa"]],
+    ["npm install --global", [join(global, "bin/samsa")]],
+    ...[...nodes()].map(([title, program]) => [title, [program, main]] as const),
+  ]);
+  for (const [title, tried] of commands) {
+    await checkAsync(`samsa: start, produce, consume and stop, ${title}`, () =>
+      tryCommand(tried, join(folder, "tried")),
+    );
+  }
 }
 
 const COMPILER = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,esnext.disposable", "--types", "node"];
@@ -214,15 +219,8 @@ function tryOut(name: string, code: string, on: ReturnType<typeof runtimes>): vo
   }
 }
 
-try {
-  mkdirSync(project);
-  writeFileSync(join(project, "package.json"), '{ "name": "empty", "private": true }\n');
-  const packed = execFileSync(process.execPath, [join(root, "scripts/launch.mjs"), "pack", join(folder, "packs")], {
-    encoding: "utf8",
-  });
-  check("the packages are installed", () => {
-    run("npm", ["install", "--no-audit", "--no-fund", "--engine-strict=false", ...packed.trim().split("\n")]);
-  });
+/** Tries the examples of the libraries, on each runtime. */
+async function tryLibraries(): Promise<void> {
   mkdirSync(join(project, "node_modules/@types"), { recursive: true });
   for (const name of ["@types/node", "undici-types"]) {
     symlinkSync(join(root, "node_modules", name), join(project, "node_modules", name));
@@ -233,7 +231,8 @@ try {
   });
   tryJest();
   const found = runtimes();
-  const { address, stop } = await broker();
+  const main = join(project, "node_modules/samsa/dist/samsa.js");
+  const { address, stop } = await startBroker([process.execPath, main], join(folder, "data"));
   try {
     for (const name of EXAMPLES) {
       const code = example(name, address);
@@ -244,6 +243,19 @@ try {
   } finally {
     await stop();
   }
+}
+
+try {
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "name": "empty", "private": true }\n');
+  const only = onlyCommand === true ? ["--only", "cli"] : [];
+  const pack = [join(root, "scripts/launch.mjs"), "pack", join(folder, "packs"), ...only];
+  const packed = execFileSync(process.execPath, pack, { encoding: "utf8" });
+  check("the packages are installed", () => {
+    run("npm", ["install", "--no-audit", "--no-fund", "--engine-strict=false", ...packed.trim().split("\n")]);
+  });
+  await tryCommands(packed.trim().split("\n").at(-1) ?? "");
+  if (onlyCommand !== true) await tryLibraries();
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

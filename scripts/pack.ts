@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { build } from "esbuild";
 import { command } from "./options.ts";
+import { notices } from "./pack-notices.ts";
 import { type Declarations, writeDeclarations } from "./pack-types.ts";
 import { versionConstants } from "./version.ts";
 
@@ -31,6 +32,8 @@ interface Published {
   readonly entries: Readonly<Record<string, string>>;
   /** Commands, by name, and their entries. */
   readonly bin?: Readonly<Record<string, string>>;
+  /** The bundle holds third-party code, too; only native modules stay dependencies. */
+  readonly isWhole?: true;
 }
 
 /** Worker threads that lie beside the bundle of every broker. */
@@ -55,7 +58,7 @@ const PUBLISHED: readonly Published[] = [
     bin: { "samsa-testkit": "main" },
   },
   {
-    ...{ folder: "app/cli", node: "24", formats: ["esm"] },
+    ...{ folder: "app/cli", node: "20.19", formats: ["esm"], isWhole: true },
     entries: { samsa: "app/cli/src/main.ts", ...WORKERS },
     bin: { samsa: "samsa" },
   },
@@ -82,23 +85,54 @@ function thirdParty(kind: "dependencies" | "optionalDependencies"): Map<string, 
 const REQUIRED = thirdParty("dependencies");
 const OPTIONAL = thirdParty("optionalDependencies");
 const URL_BANNER = 'const moduleUrl = require("node:url").pathToFileURL(__filename).href;';
+/** CommonJS inside of an ES module needs `require`. */
+const REQUIRE_BANNER =
+  'import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);';
 
-/** Bundles a package into `target/dist`. Returns the packages that the bundle imports. */
-async function bundle({ entries, node }: Published, format: "esm" | "cjs", target: string): Promise<string[]> {
+/** Third-party modules that `requiredModule` of `host/node` loads by name, each as a file of its own beside the bundle. */
+const VENDORED = ["fzstd", "jks-js", "re2js"];
+
+/** Bundles third-party modules into `target/dist/vendored`. Returns the files that went in. */
+async function vendor(node: string, target: string): Promise<string[]> {
+  const { metafile } = await build({
+    entryPoints: Object.fromEntries(VENDORED.map(name => [name, name])),
+    absWorkingDir: join(packages, "host/node"),
+    outdir: join(target, "dist/vendored"),
+    outExtension: { ".js": ".cjs" },
+    ...{ format: "cjs", bundle: true, platform: "node", target: `node${node}`, metafile: true, logLevel: "warning" },
+  });
+  return Object.keys(metafile.inputs).map(file => join(packages, "host/node", file));
+}
+
+/** Packages that a bundle imports, and the files that went into it. */
+interface Bundled {
+  readonly imported: readonly string[];
+  readonly inputs: readonly string[];
+}
+
+/** Bundles a package into `target/dist`. */
+async function bundle(published: Published, format: "esm" | "cjs", target: string): Promise<Bundled> {
+  const { entries, node, isWhole } = published;
   const extension = format === "esm" ? ".js" : ".cjs";
   const { metafile } = await build({
     entryPoints: Object.fromEntries(Object.entries(entries).map(([name, source]) => [name, join(packages, source)])),
     outdir: join(target, "dist"),
     outExtension: { ".js": extension },
     ...{ format, bundle: true, splitting: format === "esm", platform: "node", target: `node${node}` },
-    external: [...REQUIRED.keys(), ...OPTIONAL.keys()],
-    define: { ...versionConstants(root), ...(format === "cjs" ? { "import.meta.url": "moduleUrl" } : {}) },
+    external: [...(isWhole === true ? [] : REQUIRED.keys()), ...OPTIONAL.keys()],
+    define: {
+      ...versionConstants(root),
+      SAMSA_VENDORED: String(isWhole === true),
+      ...(format === "cjs" ? { "import.meta.url": "moduleUrl" } : {}),
+    },
     ...(format === "cjs" ? { banner: { js: URL_BANNER } } : {}),
+    ...(isWhole === true ? { banner: { js: REQUIRE_BANNER }, sourcemap: "linked" } : {}),
     ...{ metafile: true, logLevel: "warning" },
   });
   const imported = Object.values(metafile.outputs).flatMap(({ imports }) => imports.filter(({ external }) => external));
   // A path within a package begins with its name.
-  return imported.map(({ path }) => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path);
+  const names = imported.map(({ path }) => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path);
+  return { imported: names, inputs: Object.keys(metafile.inputs).map(file => resolve(file)) };
 }
 
 /** The manifest with what the bundle offers and needs. */
@@ -115,7 +149,7 @@ function packed(published: Published, manifest: Manifest, imported: ReadonlySet<
     default: `./dist/index${extension}`,
   });
   return {
-    ...{ name, version, description, license, type: "module", files: ["dist"] },
+    ...{ name, version, description, license, type: "module", files: ["dist", "THIRD-PARTY.txt"] },
     engines: { node: `>=${published.node}` },
     ...("index" in entries
       ? {
@@ -130,7 +164,9 @@ function packed(published: Published, manifest: Manifest, imported: ReadonlySet<
     ...(bin === undefined
       ? {}
       : { bin: Object.fromEntries(Object.entries(bin).map(([program, entry]) => [program, `dist/${entry}.js`])) }),
-    dependencies: needed(REQUIRED, dependency => imported.has(dependency) || isLazy(dependency)),
+    ...(published.isWhole === true
+      ? {}
+      : { dependencies: needed(REQUIRED, dependency => imported.has(dependency) || isLazy(dependency)) }),
     optionalDependencies: needed(OPTIONAL, isLazy),
   };
 }
@@ -144,7 +180,12 @@ async function pack(published: Published, declarations: Declarations, staging: s
   mkdirSync(folder, { recursive: true });
   const imported = new Set<string>();
   for (const format of published.formats) {
-    for (const name of await bundle(published, format, folder)) imported.add(name);
+    const bundled = await bundle(published, format, folder);
+    for (const name of bundled.imported) imported.add(name);
+    if (published.isWhole === true) {
+      const inputs = [...bundled.inputs, ...(await vendor(published.node, folder))];
+      writeFileSync(join(folder, "THIRD-PARTY.txt"), notices(inputs));
+    }
     if (published.entries.index !== undefined) {
       writeDeclarations(declarations, published.entries.index, { format, target: join(folder, "dist/types", format) });
     }
@@ -170,19 +211,26 @@ function tarball(folder: string, target: string): string {
   return archive.filename;
 }
 
-const [given = join(root, "dist", "packages")] = command("pack", "makes a tarball of each published package")
+const parsed = command("pack", "makes a tarball of each published package")
   .argument("[folder]", "where they go instead of dist/packages; its older tarballs are removed")
-  .parse().args;
+  .option("--only <package>", "only this one, by the name of its folder: client, kafkajs, testkit, cli")
+  .parse();
+const [given = join(root, "dist", "packages")] = parsed.args;
+const { only } = parsed.opts<{ readonly only?: string }>();
+const chosen = PUBLISHED.filter(({ folder }) => only === undefined || folder === `app/${only}`);
+if (chosen.length === 0) parsed.error(`error: no package is named ${only ?? ""}`);
 const target = resolve(given);
 const staging = mkdtempSync(join(tmpdir(), "samsa-pack-"));
 try {
   const compiler = join(root, "node_modules", ".bin", "tsc");
   const compiled = join(staging, "declarations");
-  execFileSync(compiler, ["-p", join(root, "tsconfig.pack.json"), "--outDir", compiled], { stdio: "inherit" });
+  if (chosen.some(({ entries }) => "index" in entries)) {
+    execFileSync(compiler, ["-p", join(root, "tsconfig.pack.json"), "--outDir", compiled], { stdio: "inherit" });
+  }
   const declarations = { folder: compiled, folders: new Map([...MANIFESTS].map(([path, { name }]) => [name, path])) };
   mkdirSync(target, { recursive: true });
   for (const name of globSync("*.tgz", { cwd: target })) rmSync(join(target, name));
-  for (const published of PUBLISHED) {
+  for (const published of chosen) {
     console.log(join(target, tarball(await pack(published, declarations, staging), target)));
   }
 } finally {

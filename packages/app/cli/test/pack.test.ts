@@ -51,6 +51,22 @@ test("the packed command knows its version", () => {
   expect(stdout).toMatch(/^samsa \d+\.\d+\.\d+ \((?:[0-9a-f]{7,}|unknown)\)\n$/);
 });
 
+test("the package of the command needs no other one, but prebuilt native codecs if they are there", () => {
+  const packed = join(folder, "node_modules", "samsa");
+  const manifest = JSON.parse(readFileSync(join(packed, "package.json"), "utf8")) as Record<string, unknown>;
+  expect(manifest.dependencies).toBeUndefined();
+  expect(Object.keys(manifest.optionalDependencies ?? {})).toEqual(["@node-rs/crc32", "lz4-napi", "snappy"]);
+  const [tarball = ""] = globSync("samsa-0*.tgz", { cwd: join(folder, "tarballs") });
+  expect(statSync(join(folder, "tarballs", tarball)).size).toBeLessThan(25_000_000);
+  const sources = globSync("packages/host/node/src/**/*.ts", { cwd: root }).map(path =>
+    readFileSync(join(root, path), "utf8"),
+  );
+  const loaded = sources.flatMap(source => [...source.matchAll(/requiredModule<.*>\("(?!node:)(.*?)"\)/g)]);
+  expect(loaded.length).toBeGreaterThan(2);
+  for (const [, name] of loaded) expect(existsSync(join(packed, "dist/vendored", `${name}.cjs`)), name).toBe(true);
+  expect(readFileSync(join(packed, "THIRD-PARTY.txt"), "utf8")).toContain("Permission is hereby granted");
+});
+
 test("the packed packages are plain JavaScript with declarations, as ES modules and as CommonJS", () => {
   for (const name of ["client", "testkit"]) {
     const packed = join(folder, "node_modules", "@samsa", name);

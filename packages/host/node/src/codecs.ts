@@ -6,6 +6,7 @@ import { lz4Block } from "./lz4.ts";
 import { once, optionalModule, requiredModule } from "./modules/optional.ts";
 import { type Inflate, reusedInflate } from "./reused-inflate.ts";
 import { snappyBlock } from "./snappy.ts";
+import { storedZstd } from "./stored-zstd.ts";
 
 type Stream = Pick<BlockCodecs, "gzip" | "gunzip" | "zstd" | "unzstd">;
 type Decoders = Pick<BlockCodecs, "unsnappy" | "unlz4">;
@@ -32,13 +33,15 @@ function streams(): Stream {
     gzip: (input, level) => plain(zlib.gzipSync(input, { level, chunkSize: chunkFor(input.length) })),
     gunzip: (input, output) => inflate().gunzip(input, output),
     zstd: (input, level) =>
-      plain(
-        zlib.zstdCompressSync(input, {
-          chunkSize: chunkFor(input.length),
-          pledgedSrcSize: input.length,
-          params: { [zlib.constants.ZSTD_c_compressionLevel]: level },
-        }),
-      ),
+      hasZstd
+        ? plain(
+            zlib.zstdCompressSync(input, {
+              chunkSize: chunkFor(input.length),
+              pledgedSrcSize: input.length,
+              params: { [zlib.constants.ZSTD_c_compressionLevel]: level },
+            }),
+          )
+        : storedZstd(input),
     unzstd: (input, output) => inflate().unzstd(input, output),
   };
 }
@@ -59,7 +62,7 @@ function gunzipInto(): Inflate {
   };
 }
 
-/** True if this runtime compresses with zstd: Node from 22.15 on. Decompression always works. */
+/** True if this runtime compresses with zstd: Node from 22.15 on. Others decompress it, and write frames that are not smaller. */
 export const hasZstd = typeof zlib.zstdCompressSync === "function";
 
 function unzstdInto(): Inflate {

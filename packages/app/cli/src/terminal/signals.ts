@@ -1,5 +1,10 @@
+import { readFileSync } from "node:fs";
+
 /** Time within which several signals count as one, in ms: a terminal and npm both pass on a Ctrl-C. */
 const SAME_SIGNAL_MS = 300;
+
+/** Time between two looks whether npm has ended, in ms. */
+const NPM_MS = 500;
 
 /** Reactions of a process that serves until it is stopped. */
 export interface SignalActions {
@@ -31,4 +36,28 @@ export function onSignals({ stop, kill, ignored }: SignalActions): void {
   }
   // The channel to a supervisor closes when it ends, however that happens.
   if (process.connected) process.once("disconnect", onStop);
+  else if (process.env.npm_lifecycle_event !== undefined) onEndOfNpm(onStop);
+}
+
+/** Ids of the parent and, on Linux, of its parent: npm starts programs by a shell, which may live on without it. */
+function forebears(): string {
+  try {
+    const after = readFileSync(`/proc/${process.ppid}/stat`, "latin1").split(") ").at(-1) ?? "";
+    return `${process.ppid} ${after.split(" ")[1]}`;
+  } catch {
+    return String(process.ppid);
+  }
+}
+
+/** Those of the start of this program: npm may end while it loads. */
+const FIRST_FOREBEARS = forebears();
+
+/** Calls `ended` once npm or npx, which started this process, has ended: it passes signals on to its shell only. */
+function onEndOfNpm(ended: () => void): void {
+  const timer = setInterval(() => {
+    if (forebears() === FIRST_FOREBEARS) return;
+    clearInterval(timer);
+    ended();
+  }, NPM_MS);
+  timer.unref();
 }

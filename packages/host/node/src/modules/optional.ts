@@ -2,6 +2,10 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 
+declare const SAMSA_VENDORED: boolean | undefined;
+/** True in a bundle that brings the modules of `requiredModule` along, as files of `vendored` beside it. */
+const isVendored = typeof SAMSA_VENDORED !== "undefined" && SAMSA_VENDORED;
+
 /** Loads a native module; undefined if it is not installed or not available for this platform. */
 export function optionalModule<T>(name: string): T | undefined {
   try {
@@ -13,7 +17,7 @@ export function optionalModule<T>(name: string): T | undefined {
 
 /** Loads a module when it is needed. */
 export function requiredModule<T>(name: string): T {
-  return require(name) as T;
+  return require(isVendored && !name.startsWith("node:") ? `./vendored/${name}.cjs` : name) as T;
 }
 
 /** Calls `make` on first use and keeps its result. */
