@@ -4,6 +4,7 @@
  */
 
 import type { DecompressionBuffer } from "./decompression-buffer.ts";
+import type { Logger } from "./text/loggers.ts";
 import type { Digest128 } from "./siphash.ts";
 
 /** Milliseconds since the Unix epoch. */
@@ -431,17 +432,6 @@ export interface HttpResponse {
 export interface Http {
   /** Rejects with `NetworkError`; also if the response is larger than 1 MiB. Redirections are not followed. */
   request(request: HttpRequest): Promise<HttpResponse>;
-}
-
-/** Facts of a log line, by name. */
-export type LogFields = Readonly<Record<string, unknown>>;
-
-/** Structured log: each line is a sentence and its facts. */
-export interface Logger {
-  debug(message: string, fields?: LogFields): void;
-  info(message: string, fields?: LogFields): void;
-  warn(message: string, fields?: LogFields): void;
-  error(message: string, fields?: LogFields): void;
 }
 
 /** True if a regular expression matches the whole text. Takes time linear in the length of the text. */

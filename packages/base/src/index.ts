@@ -75,8 +75,6 @@ export {
   type HttpRequest,
   type HttpResponse,
   type Listener,
-  type LogFields,
-  type Logger,
   type Millis,
   type Network,
   NetworkError,
@@ -102,6 +100,20 @@ export { guard, guardEach, type Report } from "./guard.ts";
 export { DeadlineHeap } from "./time/deadline-heap.ts";
 export { ignored } from "./ignored.ts";
 export { duplicates, groupBy, sameItems, splitList } from "./lists.ts";
+export {
+  isLogger,
+  isLogLevel,
+  limited,
+  type LineLimit,
+  type LogFields,
+  type Logger,
+  LOGGERS,
+  type LoggerName,
+  LOG_LEVELS,
+  type LogLevel,
+  LogLevels,
+  named,
+} from "./text/loggers.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";
 export { toHex } from "./text/hex.ts";
 export { nearest } from "./text/nearest.ts";

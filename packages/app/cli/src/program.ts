@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { benchCommands, groupCommands, recordCommands, shareCommands, transactionCommands } from "./client-program.ts";
 import { asking, clusterCommands, collect } from "./cluster-program.ts";
 import { TOOL_NAMES } from "./kafka-tools/tools.ts";
-import { LOG_LEVELS } from "./terminal/levels.ts";
+import { LEVEL_NAMES, LOG_FORMATS } from "./terminal/levels.ts";
 import { print } from "./terminal/output.ts";
 import { COMMIT, VERSION } from "./terminal/version.ts";
 
@@ -258,7 +258,12 @@ export function program(): Command {
     .command("start [server.properties]")
     .description("start a broker; by default, its data is in ./data and it listens on localhost:9092")
     .option("-o, --override <key=value>", "override a setting of the file; may be repeated", collect, [])
-    .addOption(new Option("--log-level <level>", "lowest level to log").choices(LOG_LEVELS).default("warn"))
+    .addOption(new Option("--log-level <level>", "lowest level to log").choices(LEVEL_NAMES).default("info"))
+    .addOption(
+      new Option("--log-format <format>", "lines of text, lines of JSON, or auto: text on a terminal")
+        .choices(LOG_FORMATS)
+        .default("auto"),
+    )
     .option("--http-port <port>", "port of /metrics and /health, or off; default: 9404 or the next free port")
     .option("--http-host <host>", "address of that port", "127.0.0.1")
     .option("--otlp-endpoint <url>", "OTLP receiver over HTTP to send metrics to, such as http://localhost:4318")

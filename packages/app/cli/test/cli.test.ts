@@ -50,7 +50,7 @@ test("a node that is a controller only tells its address, and serves its metrics
   const file = join(directory, "controller.properties");
   const voters = "controller.quorum.voters=1@127.0.0.1:0";
   writeFileSync(file, `process.roles=controller\nnode.id=1\n${voters}\nlisteners=CONTROLLER://127.0.0.1:0\n`);
-  expect(samsa("start", file).stderr).toMatch(/^samsa: .* is not formatted, and .*\n$/);
+  expect(samsa("start", file, "--log-level", "error").stderr).toMatch(/^samsa: .* is not formatted, and .*\n$/);
   expect(samsa("storage", "format", "--config", file, "--cluster-id", "4L6g3nShT-eMCtK--X86sw").status).toBe(0);
   const { ready, child } = await start(file, "--http-port", "0");
   expect(ready.listeners).toEqual([{ name: "CONTROLLER", host: "127.0.0.1", port: expect.any(Number) }]);
@@ -89,7 +89,7 @@ describe("a broker from an empty folder", () => {
 
 describe("what cannot be started says so in one sentence", () => {
   const refused = (...args: string[]): string => {
-    const result = samsa("start", "--http-port", "off", ...args);
+    const result = samsa("start", "--http-port", "off", "--log-level", "error", ...args);
     expect(result.status).toBe(1);
     expect(result.stderr).toMatch(/^samsa: [^\n]+\n$/);
     return result.stderr;
@@ -159,7 +159,9 @@ describe("what cannot be started says so in one sentence", () => {
 
 test("a setting that is not available is named", async () => {
   writeFileSync(join(directory, "s.properties"), "num.network.threads=3\nlisteners=PLAINTEXT\\://127.0.0.1:0\n");
-  const child = spawn(process.execPath, [MAIN, "start", "s.properties", "--http-port", "off"], { cwd: directory });
+  const child = spawn(process.execPath, [MAIN, "start", "s.properties", "--http-port", "off", "--log-level", "warn"], {
+    cwd: directory,
+  });
   running.push(child);
   const said = await new Promise<string>(resolve => {
     child.stderr.once("data", (chunk: Buffer) => resolve(chunk.toString()));

@@ -135,7 +135,7 @@ describe("a setting that protects is refused, and the directory stays as it was"
 
   test("an empty one", () => {
     for (const setting of refused) {
-      const { status, stderr } = samsa("start", ...ANYWHERE, "-o", setting);
+      const { status, stderr } = samsa("start", ...ANYWHERE, "--log-level", "error", "-o", setting);
       expect([setting, status]).toEqual([setting, 1]);
       expect(stderr).toMatch(/^samsa: [^\n]+\n$/);
       expect(readdirSync(directory)).toEqual([]);
@@ -258,7 +258,12 @@ describe("a command", () => {
   test("that starts a broker on a port in use says so in one sentence", async () => {
     const server = createServer();
     const port = await listening(server, 0);
-    const { status, stderr } = samsa("start", "-o", `listeners=PLAINTEXT://127.0.0.1:${port}`, "--http-port", "off");
+    const { status, stderr } = samsa(
+      "start",
+      "-o",
+      `listeners=PLAINTEXT://127.0.0.1:${port}`,
+      ...["--http-port", "off", "--log-level", "error"],
+    );
     server.close();
     expect(status).toBe(1);
     expect(stderr).toMatch(/^samsa: [^\n]*address already in use[^\n]*choose another port in listeners\n$/);

@@ -146,6 +146,7 @@ export class GroupShard implements Shard<GroupEffect> {
       append: (records, done) => this.#append(records, done, {}),
       maintain: (what, records) => this.#maintain(what, records),
       warn: (message, errorCode) => this.#out.push({ type: "warn", message, errorCode }),
+      note: (message, about) => this.#out.push({ type: "note", message, about }),
       initialize: initialization => this.#out.push({ type: "initialize", initialization }),
       appendTxn: (records, done, of) => this.#append(records, done, of),
       after: (key, delayMs, run) => this.#timers.schedule(key, this.#context.now + Math.max(delayMs, 1), run),

@@ -60,6 +60,7 @@ export class Bench {
   readonly held: number[] = [];
   readonly replies = new Map<number, Reply>();
   readonly warnings: string[] = [];
+  readonly notes: object[] = [];
   /** Largest classic group that a shard loaded from now on allows. */
   maxSize = config.maxSize;
   /** `group.consumer.regex.refresh.interval.ms` of such a shard. */
@@ -104,6 +105,7 @@ export class Bench {
         expect(this.replies.has(next.ticket), "one reply a ticket").toBe(false);
         this.replies.set(next.ticket, next.response as Reply);
       } else if (next.type === "warn") this.warnings.push(next.message);
+      else if (next.type === "note") this.notes.push({ message: next.message, ...next.about });
       else if (next.type === "initialize") continue;
       else if (this.hold) this.held.push(next.token);
       else {

@@ -114,7 +114,7 @@ class Duel {
 
   settle(effects: GroupEffect[]): void {
     for (let next = effects.shift(); next !== undefined; next = effects.shift()) {
-      if (next.type === "warn" || next.type === "initialize") continue;
+      if (next.type === "warn" || next.type === "note" || next.type === "initialize") continue;
       if (next.type === "reply") {
         expect(this.replies.has(next.ticket), "one reply a ticket").toBe(false);
         const kind = this.kinds.get(next.ticket) as Kind;

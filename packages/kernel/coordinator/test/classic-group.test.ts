@@ -375,3 +375,33 @@ describe("what a consumer subscribes to", () => {
     expect(deletion(bench)).toEqual(expected);
   });
 });
+
+describe("notes for an operator", () => {
+  const reasons = (bench: Bench): unknown[] =>
+    (bench.notes as { message: string; reason?: string }[]).map(({ message, reason }) => reason ?? message);
+
+  test("say why a group rebalances, and when it is stable", () => {
+    const bench = new Bench();
+    const [leader, other] = stable(bench, 2);
+    expect(bench.notes).toEqual([
+      { message: "a group rebalances", group: "g", generation: 0, members: 1, reason: `member ${leader} joins` },
+      { message: "a group is stable", group: "g", generation: 1, members: 2 },
+    ]);
+    bench.notes.length = 0;
+    bench.send(join({ memberId: leader }));
+    leave(bench, other);
+    expect(reasons(bench)).toEqual([`member ${leader} asks for a new assignment`]);
+    bench.pass(1);
+    bench.ask(sync(leader, 2, [leader]));
+    leave(bench, leader);
+    expect(reasons(bench).slice(1)).toEqual(["a group is stable", "members have left"]);
+  });
+
+  test("say which session has expired", () => {
+    const bench = new Bench();
+    const [first] = stable(bench, 1, { session: 10_000 });
+    bench.notes.length = 0;
+    bench.pass(10_001);
+    expect(reasons(bench)).toEqual([`the session of member ${first} has expired`]);
+  });
+});

@@ -51,7 +51,7 @@ class Bench {
         this.replies.set(next.ticket, next.response as never);
         continue;
       }
-      if (next.type === "warn" || next.type === "initialize") continue;
+      if (next.type === "warn" || next.type === "note" || next.type === "initialize") continue;
       this.guard = next.guard;
       const { producer } = next;
       const records = next.records.map(record => (producer === undefined ? record : { ...record, producer }));

@@ -1,4 +1,4 @@
-import { type BrokerId, type BufferPool, entryAt, type TlsServerOptions, toHex } from "@samsa/base";
+import { type BrokerId, type BufferPool, entryAt, limited, named, type TlsServerOptions, toHex } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
 import { Apis, Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
@@ -82,6 +82,8 @@ interface BrokerRoleParts {
   readonly halt: (why: string) => void;
 }
 
+/** Lines about groups that are logged: their members can come and go as fast as they like. */
+const GROUP_LINES = { lines: 200, periodMs: 10_000 };
 /** Interval of flushes, removals and checkpoints. */
 const TICK_MS = 1000;
 const OPEN_AT_ONCE = 50;
@@ -205,6 +207,7 @@ export class BrokerRole {
         compression: codecOf(config["offsets.topic.compression.codec"]),
         config: groupConfig(this),
         newId: () => this.#newId(),
+        notes: limited(named(env.logger, "org.apache.kafka.coordinator.group"), env.clock, GROUP_LINES),
         shareGroups: shares.membership,
         initialize: (what, done) => shares.states.initialize(what, done),
       },

@@ -14,7 +14,7 @@ import {
 } from "@samsa/base";
 import { configKey, EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";
-import { metadataLogConfig, QuorumError, type QuorumSettings, RaftClient } from "@samsa/raft";
+import { metadataLogConfig, QuorumError, RaftClient } from "@samsa/raft";
 import type { Tools } from "@samsa/records";
 import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
 import { parseEndpoints } from "@samsa/wire";
@@ -22,7 +22,6 @@ import { ALLOW_ALL } from "@samsa/security";
 import { BrokerRole, type BrokerRoleOptions } from "./broker-role.ts";
 import { checkBrokerConfigs, namedAnew } from "./config/config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
-import { setupTimes } from "./config/server-configs.ts";
 import { checkProtection } from "./config/protection.ts";
 import { checkRoles } from "./config/roles.ts";
 import { cordonFault, logConfig, Settings } from "./config/settings.ts";
@@ -31,6 +30,8 @@ import { CustomQuotas } from "./quotas/custom-quotas.ts";
 import { type LoadedQuotaCallback, loadQuotaCallback, type QuotaCallbackLoader } from "./quotas/quota-callback.ts";
 import { Quotas } from "./quotas/quotas.ts";
 import { MetadataLoader } from "./metadata/loader.ts";
+import { ChangeLog } from "./metadata/change-log.ts";
+import { LifeLog } from "./lifecycle/life-log.ts";
 import { QuotaPublisher } from "./metadata/quota-publisher.ts";
 import {
   type Endpoint,
@@ -48,6 +49,7 @@ import type { MetricFamily, MetricSource } from "./turn/metric.ts";
 import { microseconds } from "./turn/histogram.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
 import type { SharedParts } from "./shared-parts.ts";
+import { quorumSettings } from "./quorum/quorum-settings.ts";
 import { addQuorumGauges } from "./quorum/quorum-gauges.ts";
 import { Turn } from "./turn/turn.ts";
 import { hasPolicies, Policies, type PolicyLoader, warnOfPolicies } from "./controller/policies.ts";
@@ -114,6 +116,7 @@ export class Node {
   readonly #options: NodeOptions;
   readonly #policies: Policies | undefined;
   readonly #tasks: PeriodicTasks;
+  readonly #log: ChangeLog;
   readonly #snapshots: SnapshotGenerator;
   /** Undefined without `authorizer.class.name`. */
   readonly #acls: ClusterAuthorizer | undefined;
@@ -141,6 +144,8 @@ export class Node {
     this.#plan = planListeners(listeners);
     this.#turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
     this.#tasks = new PeriodicTasks(env);
+    const isActive = (): boolean => this.shared.quorum.isLeader;
+    this.#log = new ChangeLog({ logger: env.logger, nodeId: config["node.id"], isActive });
     const buffers = options.buffers ?? new BufferPool();
     const tools: Tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
     const quotas = new Quotas(
@@ -183,9 +188,12 @@ export class Node {
       await policies?.close();
       throw error;
     });
+    const life = new LifeLog(env);
+    life.starts(config);
     const node = await Node.#opened(env, options, { given, config, policies, callback });
     try {
       await node.#start();
+      life.serves(node);
       return node;
     } catch (error) {
       await node.close().catch(ignored("the error of the start is reported, not that of the stop"));
@@ -210,7 +218,7 @@ export class Node {
     // Before those of the roles, which open listeners.
     loader.install([{ name: "security", publish: (changes, image) => this.#updateSecurity(changes, image) }]);
     const { env, quotas, clusterId } = this.shared;
-    loader.install([new QuotaPublisher(env, quotas, clusterId)]);
+    loader.install([new QuotaPublisher(env, quotas, clusterId), this.#log]);
     quorum.load();
     loader.publish();
     const limit = this.#limitStart();
@@ -454,7 +462,10 @@ export class Node {
             this.#acls?.complete();
             this.#controller?.committed();
           },
-          leaderChanged: ({ leaderId }) => this.#controller?.leaderChanged(leaderId),
+          leaderChanged: ({ leaderId, epoch }) => {
+            this.#log.leaderChanged(leaderId, epoch);
+            this.#controller?.leaderChanged(leaderId);
+          },
           failed: error => this.#quorumFailed(error),
         },
       });
@@ -539,7 +550,9 @@ export class Node {
   }
 
   async #close(): Promise<void> {
-    const { dirs, quorum } = this.shared;
+    const { env, dirs, quorum } = this.shared;
+    const life = new LifeLog(env);
+    life.stops();
     this.#tasks.close();
     this.#snapshots.close();
     this.#registration?.close();
@@ -558,6 +571,7 @@ export class Node {
     } finally {
       this.#broker?.closeConnections();
       this.#controller?.closeConnections();
+      life.hasStopped();
     }
   }
 }
@@ -574,20 +588,5 @@ function segmentsOf(config: BrokerConfig) {
     segmentBytes: config["internal.metadata.log.segment.bytes"] ?? config["metadata.log.segment.bytes"],
     segmentMs: config["metadata.log.segment.ms"],
     fileDeleteDelayMs: config["internal.metadata.delete.delay.millis"],
-  };
-}
-
-/** Settings `controller.quorum.*`. */
-function quorumSettings(config: BrokerConfig): QuorumSettings {
-  return {
-    autoJoin: config["controller.quorum.auto.join.enable"],
-    electionTimeoutMs: config["controller.quorum.election.timeout.ms"],
-    electionBackoffMaxMs: config["controller.quorum.election.backoff.max.ms"],
-    fetchTimeoutMs: config["controller.quorum.fetch.timeout.ms"],
-    requestTimeoutMs: config["controller.quorum.request.timeout.ms"],
-    retryBackoffMs: config["controller.quorum.retry.backoff.ms"],
-    fetchMaxBytes: config["controller.quorum.fetch.max.bytes"],
-    fetchSnapshotMaxBytes: config["controller.quorum.fetch.snapshot.max.bytes"],
-    ...setupTimes(config, config["controller.quorum.request.timeout.ms"]),
   };
 }

@@ -19,6 +19,7 @@ import { HeldBytes } from "../src/limits/held-bytes.ts";
 import { Judging } from "../src/limits/judging.ts";
 import { Quotas } from "../src/quotas/quotas.ts";
 import { ClientConnection, type ConnectionHost } from "../src/network/connection.ts";
+import { RequestLog } from "../src/network/request-log.ts";
 import { RequestBudget } from "../src/network/request-budget.ts";
 import { RequestHandler } from "../src/network/request-handler.ts";
 import { FetchSessions } from "../src/replica/fetch-sessions.ts";
@@ -145,6 +146,8 @@ class ReplicaBroker {
       metrics,
       quotas,
       requests: new RequestHandler(all, this.topics, ALLOW_ALL),
+      log: new RequestLog(env),
+      complaints: env.logger,
       maxRequestBytes: 1 << 24,
       writer: new GatherWriter(),
       buffers: new BufferPool(),

@@ -16,7 +16,7 @@ import { adviceOf, makeLogDir, readWhole, removeIfThere, replaceFile, replaceFil
 import { PartitionLog } from "./log.ts";
 import { paced } from "./paced.ts";
 import { brokerEpochIn, type MetaProperties, readMetaProperties, writeMetaProperties } from "./properties.ts";
-import { loadState } from "./recovery.ts";
+import { LoadProgress, loadState } from "./recovery.ts";
 import { type CheckpointTimes, OffsetCheckpoint, SharedRun } from "./shared-run.ts";
 import { TailPool } from "./tail.ts";
 import type { LogHome } from "./log-home.ts";
@@ -248,14 +248,14 @@ export class LogDir implements LogHome<PartitionLog> {
     for (const offsets of [recoveryPoints, starts, watermarks, cleaned]) {
       for (const key of offsets.keys()) this.stale.set(key, this.turn);
     }
-    for (const { name, directory } of this.env.disk.list(this.path)) {
-      if (!directory) continue;
-      if (name.endsWith("-delete")) {
-        this.removeLater(`${this.path}/${name}`, 0);
-        continue;
-      }
-      const match = LOG_NAME.exec(name);
-      if (match === null) continue;
+    const names = this.env.disk.list(this.path).flatMap(({ name, directory }) => (directory ? [name] : []));
+    for (const name of names) if (name.endsWith("-delete")) this.removeLater(`${this.path}/${name}`, 0);
+    const found = names.map(name => LOG_NAME.exec(name)).filter(match => match !== null);
+    const progress = new LoadProgress(this.env, this.path, found.length);
+    progress.begins(this.cleanStart);
+    for (const [done, match] of found.entries()) {
+      progress.reached(done);
+      const [name] = match;
       const topic = entryAt(match, 1);
       const partition = Number(match[2]);
       const key = keyOf(topic, partition);
@@ -277,6 +277,7 @@ export class LogDir implements LogHome<PartitionLog> {
       (match[3] === undefined ? this.logs : this.futures).set(key, log);
       if (match[3] === undefined) log.sealRecovered();
     }
+    progress.ends();
   }
 
   /** Names of the files in the directory `name`. */

@@ -1,4 +1,14 @@
-import { entryAt, type Env, getI64, MalformedError, type Offset, sameBytes, viewOf } from "@samsa/base";
+import {
+  entryAt,
+  type Env,
+  getI64,
+  type Logger,
+  MalformedError,
+  named,
+  type Offset,
+  sameBytes,
+  viewOf,
+} from "@samsa/base";
 import {
   CLEANED_SUFFIX,
   DELETED_SUFFIX,
@@ -214,6 +224,50 @@ function listFiles(names: readonly string[], path: string, env: Env): Listing {
   bases.sort((a, b) => a - b);
   snapshots.sort((a, b) => a - b);
   return { bases, snapshots, swapped, hasEpochs, txns };
+}
+
+/** Time between two lines about a load that goes on, in ms. */
+const PROGRESS_MS = 5000;
+
+/** Logs how far the load of the logs of a directory is: at its start, every few seconds, and at its end. */
+export class LoadProgress {
+  readonly #clock: Env["clock"];
+  readonly #logger: Logger;
+  readonly #dir: string;
+  readonly #logs: number;
+  readonly #began: number;
+  #told: number;
+
+  constructor({ clock, logger }: Pick<Env, "clock" | "logger">, dir: string, logs: number) {
+    this.#clock = clock;
+    this.#logger = named(logger, "org.apache.kafka.storage.internals.log");
+    this.#dir = dir;
+    this.#logs = logs;
+    this.#began = clock.monotonic();
+    this.#told = this.#began;
+  }
+
+  /** `isClean`: the last stop was clean, so that nothing has to be recovered. */
+  begins(isClean: boolean): void {
+    const message = isClean
+      ? "reads the logs of a directory"
+      : "recovers the logs of a directory after an unclean stop";
+    if (this.#logs > 0) this.#logger.info(message, { dir: this.#dir, logs: this.#logs });
+  }
+
+  /** Notes that so many logs are loaded. */
+  reached(done: number): void {
+    const now = this.#clock.monotonic();
+    if (now - this.#told < PROGRESS_MS) return;
+    this.#told = now;
+    const ms = Math.round(now - this.#began);
+    this.#logger.info("is still at the logs of a directory", { dir: this.#dir, done, of: this.#logs, ms });
+  }
+
+  ends(): void {
+    const ms = Math.round(this.#clock.monotonic() - this.#began);
+    if (this.#logs > 0) this.#logger.info("has the logs of a directory", { dir: this.#dir, logs: this.#logs, ms });
+  }
 }
 
 /** Loads the log in `path`, and recovers it unless the last shutdown was clean. */

@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
-import type { BrokerId, Logger } from "@samsa/base";
+import type { BrokerId, LogFields, Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { ChildNode, type NodeFacts } from "../cluster/child-node.ts";
 import { formatCluster, knownControllers } from "../cluster/cluster-folder.ts";
@@ -12,14 +12,16 @@ import { type HttpContent, type HttpPlace, serveHttp } from "../metrics/http.ts"
 import { rootOf } from "../settings/settings-file.ts";
 import { refuseOpenListeners } from "../security/exposure.ts";
 import { reportFailure } from "../terminal/failure.ts";
-import { createLogger } from "../terminal/logger.ts";
+import type { LevelName, LogFormat } from "../terminal/levels.ts";
+import { createLogger, isText } from "../terminal/logger.ts";
 import { onSignals } from "../terminal/signals.ts";
 import { COMMIT, VERSION } from "../terminal/version.ts";
 
 /** Options of `samsa start --brokers`. */
 interface ClusterOptions {
   readonly override: readonly string[];
-  readonly logLevel: string;
+  readonly logLevel: LevelName;
+  readonly logFormat: LogFormat;
   readonly httpHost: string;
   readonly json?: boolean;
   readonly insecure?: boolean;
@@ -45,7 +47,7 @@ function commandOf({ settings }: NodePlan, options: ClusterOptions): [string, ..
     ...process.argv.slice(1, 2),
     "start",
     ...(options.file === undefined ? [] : [options.file]),
-    ...["--json", "--log-level", options.logLevel],
+    ...["--json", "--log-level", options.logLevel, "--log-format", "json"],
     ...(options.insecure === true ? ["--insecure"] : []),
     ...["--http-host", "127.0.0.1", "--http-port", options.httpPlace === undefined ? "off" : "0"],
     ...(options.otlpEndpoint === undefined
@@ -55,11 +57,21 @@ function commandOf({ settings }: NodePlan, options: ClusterOptions): [string, ..
   ];
 }
 
+/** Line of a node's log. */
+interface NodeLine extends LogFields {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly msg: string;
+}
+
 /** Writes a line of a node's log with the id of the node. */
-function logAs(id: BrokerId, logger: Logger): (line: string) => void {
+function logAs(id: BrokerId, logger: Logger, format: LogFormat): (line: string) => void {
   return line => {
-    if (line.startsWith("{")) process.stderr.write(`{"node":${id},${line.slice(1)}\n`);
-    else if (line !== "") logger.error(line, { node: id });
+    if (!line.startsWith("{")) {
+      if (line !== "") logger.error(line, { node: id });
+    } else if (isText(format)) {
+      const { level, msg, ...fields } = JSON.parse(line) as NodeLine;
+      logger[level](msg, { node: id, ...fields });
+    } else process.stderr.write(`{"node":${id},${line.slice(1)}\n`);
   };
 }
 
@@ -70,7 +82,7 @@ function supervise(plan: ClusterPlan, root: string, { options, logger }: { optio
         id: node.id,
         command: commandOf(node, options),
         logger,
-        log: logAs(node.id, logger),
+        log: logAs(node.id, logger, options.logFormat),
         pidFile: `${root}/${node.id}.pid`,
       }),
   );
@@ -173,7 +185,7 @@ function stopOn(supervisor: Supervisor, logger: Logger): { isStopping: boolean }
 
 /** Starts a cluster on this machine, and prints its addresses once all nodes serve. */
 export async function startCluster(settings: ReadonlyMap<string, string>, options: ClusterOptions): Promise<void> {
-  const logger = createLogger(options.logLevel);
+  const logger = createLogger(options.logLevel, options.logFormat);
   const env = nodeEnv({ logger });
   const root = rootOf(settings);
   const known = knownControllers(env, root, options.size);

@@ -12,6 +12,7 @@ import { checkNoCluster } from "../cluster/cluster-folder.ts";
 import { clusterSize, ofOneNode } from "../cluster/cluster-plan.ts";
 import { type HttpPlace, nodeContent, nodeMetrics, serveHttp } from "../metrics/http.ts";
 import { refuseOpenListeners } from "../security/exposure.ts";
+import type { LevelName, LogFormat } from "../terminal/levels.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { onSignals } from "../terminal/signals.ts";
 import { placed, readSettings, rootOf, idleSettings } from "../settings/settings-file.ts";
@@ -20,7 +21,8 @@ import { COMMIT, VERSION } from "../terminal/version.ts";
 /** Options of `samsa start`. */
 export interface StartOptions {
   readonly override: readonly string[];
-  readonly logLevel: string;
+  readonly logLevel: LevelName;
+  readonly logFormat: LogFormat;
   readonly httpPort?: string;
   readonly httpHost: string;
   readonly json?: boolean;
@@ -178,7 +180,7 @@ async function startNode(
   { httpPlace, otlp }: { readonly httpPlace: HttpPlace | undefined; readonly otlp: OtlpPlace | undefined },
 ): Promise<void> {
   const started = endWithSupervisor();
-  const logger = createLogger(options.logLevel);
+  const logger = createLogger(options.logLevel, options.logFormat);
   const onHalt = (reason: string): void => {
     reportFailure(new Failure(reason));
     process.exit(1);

@@ -57,7 +57,8 @@ export class ClassicGroups implements GroupsOfType {
     for (const group of this.#table.all(ClassicGroup)) {
       for (const { id, sessionTimeoutMs } of group.members.values()) this.rebalance.touch(group, id, sessionTimeoutMs);
       // `group.max.size` may be lower than before: the members rejoin, as many as fit.
-      if (group.members.size > this.#context.config.maxSize) this.rebalance.prepare(group);
+      if (group.members.size > this.#context.config.maxSize)
+        this.rebalance.prepare(group, "it was loaded with more members than group.max.size");
     }
   }
 

@@ -107,7 +107,7 @@ export class Membership {
     };
     group.add(member, request.protocolType);
     this.#rebalance.touchNew(group, member);
-    this.#rebalance.prepareOrComplete(group);
+    this.#rebalance.prepareOrComplete(group, `member ${id} joins`);
   }
 
   /** Updates the member from the request. Its client id and host stay those of its first join. */
@@ -130,7 +130,8 @@ export class Membership {
       this.#context.reply(joining.ticket, joinReply(group, member));
     } else {
       this.#update(group, joining, member);
-      this.#rebalance.prepareOrComplete(group);
+      const change = same ? "asks for a new assignment" : "has another subscription";
+      this.#rebalance.prepareOrComplete(group, `member ${member.id} ${change}`);
     }
   }
 
@@ -145,10 +146,11 @@ export class Membership {
     this.#rebalance.endSession(group, old.id);
     this.#rebalance.touch(group, id, member.sessionTimeoutMs);
     this.#update(group, joining, member);
-    if (group.state === "CompletingRebalance") this.#rebalance.prepare(group);
+    const reason = `static member ${member.instanceId} joins again`;
+    if (group.state === "CompletingRebalance") this.#rebalance.prepare(group, reason);
     else if (group.state === "Stable" && group.selectProtocol() === group.protocolName) {
       this.#keepStatic(group, joining, { member, old, leaderBefore });
-    } else this.#rebalance.prepareOrComplete(group);
+    } else this.#rebalance.prepareOrComplete(group, reason);
   }
 
   /** Writes the new id before it answers; undoes the replacement if the write fails. */

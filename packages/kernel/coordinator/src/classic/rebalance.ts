@@ -121,8 +121,8 @@ export class Rebalance {
   }
 
   /** Begins a rebalance, or completes the join phase of the current one if all members have joined. */
-  prepareOrComplete(group: ClassicGroup): void {
-    if (group.state !== "PreparingRebalance") this.prepare(group);
+  prepareOrComplete(group: ClassicGroup, reason: string): void {
+    if (group.state !== "PreparingRebalance") this.prepare(group, reason);
     else this.completeIfReady(group);
   }
 
@@ -133,8 +133,11 @@ export class Rebalance {
     else done?.(0);
   }
 
-  prepare(group: ClassicGroup, done?: Done): void {
+  /** Begins a rebalance, for a reason that the log gets. */
+  prepare(group: ClassicGroup, reason: string, done?: Done): void {
     const { config, wall } = this.#context;
+    const { id, generation, members } = group;
+    this.#context.note("a group rebalances", { group: id, generation, members: members.size, reason });
     if (group.state === "CompletingRebalance") {
       for (const member of group.members.values()) {
         member.assignment = NO_BYTES;
@@ -230,11 +233,12 @@ export class Rebalance {
   #expirePendingSync(group: ClassicGroup): void {
     const isWaiting = group.state === "CompletingRebalance" || group.state === "Stable";
     if (!isWaiting || group.pendingSync.size === 0) return;
-    for (const id of [...group.pendingSync]) {
+    const late = [...group.pendingSync];
+    for (const id of late) {
       group.remove(id);
       this.endSession(group, id);
     }
-    this.prepare(group);
+    this.prepare(group, `${late.length} members have not synchronized in time, ${late[0]} among them`);
   }
 
   /** Notes that a member of this generation has sent SyncGroup. */
@@ -257,8 +261,9 @@ export class Rebalance {
         // A session that expired while the member waited had no effect: restart it.
         this.touch(group, member.id, member.sessionTimeoutMs);
       }
-      if (errorCode === 0) group.transition("Stable", this.#context.wall);
-      else this.prepare(group);
+      if (errorCode !== 0) return this.prepare(group, `the assignment could not be written, error ${errorCode}`);
+      group.transition("Stable", this.#context.wall);
+      this.#context.note("a group is stable", { group: group.id, generation, members: group.members.size });
     });
   }
 
@@ -273,7 +278,8 @@ export class Rebalance {
     // A member that waits for a response counts as alive; the response restarts its session.
     if (!member.isNew && (member.joining !== undefined || member.syncing !== undefined)) return;
     this.removeMember(group, member);
-    if (group.state === "Stable" || group.state === "CompletingRebalance") this.prepare(group);
+    const reason = `the session of member ${memberId} has expired`;
+    if (group.state === "Stable" || group.state === "CompletingRebalance") this.prepare(group, reason);
     else this.#completeWithout(group);
   }
 
@@ -293,7 +299,8 @@ export class Rebalance {
 
   /** Continues after members have left; calls `done` when the result is written. */
   afterLeaving(group: ClassicGroup, done: Done): void {
-    if (group.state === "Stable" || group.state === "CompletingRebalance") this.prepare(group, done);
+    if (group.state === "Stable" || group.state === "CompletingRebalance")
+      this.prepare(group, "members have left", done);
     else this.completeIfReady(group, done);
   }
 }

@@ -51,6 +51,6 @@ export class Conversion {
     for (const { id, sessionTimeoutMs } of classic.members.values()) {
       this.#rebalance.touch(classic, id, sessionTimeoutMs);
     }
-    if (plan.rebalance) this.#rebalance.prepare(classic);
+    if (plan.rebalance) this.#rebalance.prepare(classic, "it is a classic group again");
   }
 }

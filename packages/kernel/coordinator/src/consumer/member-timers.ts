@@ -10,6 +10,13 @@ const KINDS = ["session", "rebalance", "join", "sync"] as const;
 
 type Kind = (typeof KINDS)[number];
 
+const REASONS: Readonly<Record<Kind, string>> = {
+  session: "its session has expired",
+  rebalance: "it has not revoked its partitions in time",
+  join: "it has not joined again in time",
+  sync: "it has not synchronized in time",
+};
+
 /** Removes a member; `done` gets 0 or the error of the write. */
 type PutOut = (group: ConsumerGroup, member: ConsumerMember, done: (errorCode: number) => void) => void;
 
@@ -33,6 +40,11 @@ export class MemberTimers {
     this.#context.after(timerKey(kind, group.id, memberId), delayMs, () => {
       const member = group.members.get(memberId);
       if (member === undefined || !this.#table.isCurrent(group)) return;
+      this.#context.note("a member is put out of its group", {
+        group: group.id,
+        member: memberId,
+        reason: REASONS[kind],
+      });
       this.#putOut(group, member, errorCode => {
         if (errorCode === 0) return;
         this.#context.warn(`Failed to write the removal of member ${memberId} of group ${group.id}.`, errorCode);

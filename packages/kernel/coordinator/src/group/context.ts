@@ -1,5 +1,5 @@
 import type { GroupConfig } from "./config.ts";
-import type { ShardRecord, Ticket } from "../shard/effects.ts";
+import type { Note, ShardRecord, Ticket } from "../shard/effects.ts";
 import type { Timeline } from "../shard/timeline.ts";
 import type { TopicDirectory, TopicHashes } from "./topics.ts";
 
@@ -44,6 +44,8 @@ export interface ShardContext {
   maintain(what: string, records: readonly ShardRecord[]): void;
   /** Reports a failed append that changes nothing for any client. */
   warn(message: string, errorCode: number): void;
+  /** Tells an operator what has happened to a group, and why. */
+  note(message: string, about: Note["about"]): void;
   /**
    * Runs `run` once after `delayMs`, under a key of `timerKey`; replaces the key's timer. A delay of 0 or less counts
    * as one millisecond, so that time passes between two runs of a timer that schedules itself.

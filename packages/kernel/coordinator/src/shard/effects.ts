@@ -39,6 +39,13 @@ export interface Warning {
   readonly errorCode: number;
 }
 
+/** Log what has happened to a group, and why. */
+export interface Note {
+  readonly type: "note";
+  readonly message: string;
+  readonly about: Readonly<Record<string, string | number>>;
+}
+
 /** Initialize share-partition states in the share coordinator, then call `ShareGroups.initialized`. */
 export interface Initialize {
   readonly type: "initialize";
@@ -46,7 +53,7 @@ export interface Initialize {
 }
 
 /** Effects of the groups of a shard. */
-export type GroupEffect = Effect | Warning | Initialize;
+export type GroupEffect = Effect | Warning | Note | Initialize;
 
 /** Fields that make an append part of a transaction. */
 export type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;

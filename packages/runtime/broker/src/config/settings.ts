@@ -24,7 +24,16 @@ import { type TopicConfig, topicConfigs, topicConfigsFault } from "./topic-confi
 import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
 /** Sources of values: ids of `DescribeConfigsResponse.ConfigSource`. */
-export const SOURCE = { topic: 1, broker: 2, cluster: 3, static: 4, default: 5, clientMetrics: 7, group: 8 } as const;
+export const SOURCE = {
+  topic: 1,
+  broker: 2,
+  cluster: 3,
+  static: 4,
+  default: 5,
+  logger: 6,
+  clientMetrics: 7,
+  group: 8,
+} as const;
 export type Source = (typeof SOURCE)[keyof typeof SOURCE];
 
 export interface Setting {

@@ -14,8 +14,8 @@ function row<N extends AnswerableApi>(name: N, handler: Served<NoInfer<N>>, colu
 }
 
 /** DescribeConfigs of this controller, of topics and of the cluster (KIP-919). */
-const describeConfigs: Served<"DescribeConfigs"> = ({ nodeId, settings, image }, request, _context, reply) => {
-  reply(describedConfigs({ nodeId, settings, image: image() }, request));
+const describeConfigs: Served<"DescribeConfigs"> = ({ env, nodeId, settings, image }, request, _context, reply) => {
+  reply(describedConfigs({ nodeId, settings, image: image(), levels: env.logger.levels }, request));
 };
 
 const describeAcls: Served<"DescribeAcls"> = ({ config, image }, request, context, reply) => {

@@ -1,4 +1,4 @@
-import type { LeaderEpoch } from "@samsa/base";
+import type { LeaderEpoch, Logger } from "@samsa/base";
 import {
   type Effect,
   type GroupConfig,
@@ -27,6 +27,8 @@ interface GroupHost extends ShardHost {
   /** `offsets.topic.compression.codec`; undefined: none. */
   readonly compression: Compression | undefined;
   readonly newId: () => string;
+  /** Log of what happens to groups. */
+  readonly notes: Logger;
   readonly shareGroups: ShareGroupConfig;
   /** Initializes partitions in the share coordinator; `done` gets those that failed. */
   readonly initialize: (what: Initialization, done: (faults: readonly object[]) => void) => void;
@@ -37,6 +39,7 @@ export type GroupRunner = ShardRunner<GroupShard, GroupEffect>;
 /** Carries out an effect that is neither a reply nor an append. */
 function perform(host: GroupHost, effect: Exclude<GroupEffect, Effect>, runner: GroupRunner): void {
   if (effect.type === "warn") return host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
+  if (effect.type === "note") return host.notes.info(effect.message, effect.about);
   const { initialization } = effect;
   host.initialize(initialization, faults => {
     const succeeded = faults.length === 0;

@@ -1,4 +1,12 @@
-import { type BrokerId, guard, type LeaderEpoch, type PartitionIndex, type ProducerId, type Timer } from "@samsa/base";
+import {
+  type BrokerId,
+  guard,
+  type LeaderEpoch,
+  named,
+  type PartitionIndex,
+  type ProducerId,
+  type Timer,
+} from "@samsa/base";
 import {
   type MarkerRequest,
   TransactionShard,
@@ -124,7 +132,7 @@ export class Transactions extends Shards<TransactionRunner> {
   }
 
   abortTimedOut(): void {
-    const { logger } = this.#host.env;
+    const logger = named(this.#host.env.logger, "kafka.coordinator.transaction");
     for (const runner of this.all()) {
       runner.tend((out, now) =>
         runner.shard.abortTimedOut(now, out, (transactionalId, errorCode) => {

@@ -5,6 +5,9 @@ import {
   type ConfigSpecs,
   entryAt,
   invariant,
+  isLogger,
+  LOGGERS,
+  type LogLevels,
   shownConfigValue,
 } from "@samsa/base";
 import { topicNameFault } from "@samsa/controller";
@@ -26,6 +29,8 @@ export interface ConfigSource {
   readonly nodeId: BrokerId;
   readonly settings: Settings;
   readonly image: MetadataImage;
+  /** Levels of the broker's loggers, if they can change. */
+  readonly levels: LogLevels | undefined;
 }
 
 const KNOWN_TYPES: readonly number[] = [...Object.values(RESOURCE_TYPE), BROKER_LOGGER];
@@ -189,12 +194,21 @@ function ofSubscription(parts: ConfigSource, asked: Asked) {
   });
 }
 
-/** Describes loggers. Kafka has loggers with Log4j only, and this broker has none. */
-function ofLoggers(parts: ConfigSource, { resource: { resourceName } }: Asked) {
+/** Describes the loggers and their levels, or those that were asked for (`RuntimeLoggerManager`). */
+function ofLoggers({ nodeId, levels }: ConfigSource, { resource }: Asked): ConfigEntry[] {
+  const { resourceName, configurationKeys } = resource;
   if (resourceName === "") throw new Refused("INVALID_REQUEST", "Broker id must not be empty");
-  if (brokerId(resourceName) === parts.nodeId) return [];
-  const expected = `Unexpected broker id, expected ${parts.nodeId}`;
-  throw new Refused("INVALID_REQUEST", `${expected} but received ${resourceName}`);
+  if (brokerId(resourceName) !== nodeId) {
+    const expected = `Unexpected broker id, expected ${nodeId}`;
+    throw new Refused("INVALID_REQUEST", `${expected} but received ${resourceName}`);
+  }
+  if (levels === undefined) return [];
+  const asked =
+    configurationKeys === null || configurationKeys.length === 0 ? LOGGERS : configurationKeys.filter(isLogger);
+  return asked.map(logger => ({
+    ...{ name: logger, value: levels.level(logger), readOnly: false, configSource: SOURCE.logger, isSensitive: false },
+    ...{ synonyms: [], configType: 0, documentation: null },
+  }));
 }
 
 const DESCRIBERS: Readonly<Record<number, (parts: ConfigSource, asked: Asked) => ConfigEntry[]>> = {

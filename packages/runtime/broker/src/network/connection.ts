@@ -6,6 +6,7 @@ import {
   type Env,
   MalformedError,
   type Timer,
+  type Logger,
 } from "@samsa/base";
 import {
   ApiKey,
@@ -36,6 +37,7 @@ import {
 } from "../request/request-context.ts";
 import type { Turn } from "../turn/turn.ts";
 import type { RequestBudget } from "./request-budget.ts";
+import type { RequestLog } from "./request-log.ts";
 import { Slot } from "./slot.ts";
 
 /** Most requests of one connection that may wait for their replies; above it the socket is not read. */
@@ -75,6 +77,9 @@ export interface RequestHandling<Row extends ApiShape> {
 export interface ConnectionHost<Row extends ApiShape> {
   readonly env: Env;
   readonly turn: Turn;
+  readonly log: RequestLog;
+  /** Log of what clients cause, a limited number of lines. */
+  readonly complaints: Logger;
   readonly metrics: BrokerMetrics;
   readonly quotas: Quotas;
   readonly maxRequestBytes: number;
@@ -235,7 +240,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     for (const slot of this.#slots) slot.end();
     this.#slots.length = 0;
     this.#settleWrites();
-    if (error !== undefined) this.#host.env.logger.debug("connection lost", { ...this.#who(), reason: error.message });
+    if (error !== undefined) this.#host.complaints.debug("connection lost", { ...this.#who(), reason: error.message });
     this.#host.closed(this);
   }
 
@@ -258,7 +263,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   /** Logs one line and closes the connection, for bad input that has no reply. */
   reject(reason: string): void {
     if (this.#closed) return;
-    this.#host.env.logger.warn("closing a connection over bad input", { ...this.#who(), reason });
+    this.#host.complaints.warn("closing a connection over bad input", { ...this.#who(), reason });
     this.#connection.destroy();
   }
 
@@ -356,8 +361,8 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
 
   /** Answers a client that is not who it says, after a while, and later closes the connection. */
   #refuse(slot: Slot, { chunks, reason }: Extract<AuthenticationOutcome, { type: "refuse" }>): void {
-    const { env } = this.#host;
-    env.logger.info("a client could not be authenticated", { ...this.#who(), reason });
+    const { complaints, env } = this.#host;
+    complaints.info("a client could not be authenticated", { ...this.#who(), reason });
     this.#refusal = env.timers.after(this.#failureDelayMs, () => {
       this.#reply(slot, chunks);
       if (chunks === undefined) return this.end();
@@ -420,7 +425,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       memory: slot,
       close: reason => this.reject(reason),
     };
-    const { env, metrics, requests } = this.#host;
+    const { env, log, metrics, requests } = this.#host;
     let request: object;
     try {
       request = api.request.decode(reader, head.version);
@@ -437,6 +442,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
         const now = env.clock.monotonic();
         const localMs = spent ?? now - began;
         slot.answered(response, now, localMs, now - began - localMs);
+        log.answered(api.name, head, context, slot);
         slot.sent = sent;
         const isExempt = api.throttle === "exempt" || this.peer.isBroker === true;
         const spentMs = isExempt ? undefined : (spent ?? now - began);

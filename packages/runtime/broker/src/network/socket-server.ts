@@ -1,4 +1,4 @@
-import type { BufferPool, Connection, Env, TlsServerOptions } from "@samsa/base";
+import { type BufferPool, type Connection, type Env, limited, named, type TlsServerOptions } from "@samsa/base";
 import { GatherWriter } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
@@ -15,6 +15,10 @@ import type { Turn } from "../turn/turn.ts";
 import { ClientConnection, type ConnectionHost, type RequestHandling } from "./connection.ts";
 import { OpenListeners } from "./open-listeners.ts";
 import { RequestBudget } from "./request-budget.ts";
+import { RequestLog } from "./request-log.ts";
+
+/** Lines about what clients do wrong that are logged. */
+const COMPLAINTS = { lines: 100, periodMs: 10_000 };
 
 export interface SocketServerOptions<Row extends ApiShape> {
   readonly env: Env;
@@ -82,6 +86,8 @@ export class SocketServer<Row extends ApiShape> {
       buffers,
       apiOf: key => apis.get(key),
       budget: new RequestBudget(config()["queued.max.request.bytes"]),
+      log: new RequestLog(env),
+      complaints: limited(named(env.logger, "kafka.network"), env.clock, COMPLAINTS),
       unfinished: new HeldBytes(heldBytes),
       unsent: this.unsent,
       closed: connection => this.#closed(connection),

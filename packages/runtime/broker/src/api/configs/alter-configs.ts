@@ -1,4 +1,14 @@
-import { type BrokerId, ConfigError, ignored, parseConfig } from "@samsa/base";
+import {
+  type BrokerId,
+  ConfigError,
+  ignored,
+  isLogger,
+  isLogLevel,
+  LOG_LEVELS,
+  type LogLevels,
+  named,
+  parseConfig,
+} from "@samsa/base";
 import { RESOURCE_TYPE } from "@samsa/metadata";
 import {
   type AlterConfigsResponse,
@@ -49,6 +59,7 @@ interface Outcome {
 /** Request that the broker looks at first. */
 interface Asking {
   readonly legacy: boolean;
+  readonly validateOnly: boolean;
   readonly access: Access;
 }
 
@@ -57,12 +68,12 @@ function refused(error: ErrorName, errorMessage: string): Outcome {
 }
 
 /** Parses a node id; undefined unless it is an integer that fits a Java int. */
-function nodeId(name: string): BrokerId | undefined {
+function nodeIdOf(name: string): BrokerId | undefined {
   return /^[+-]?\d{1,10}$/.test(name) && Math.abs(Number(name)) < 2 ** 31 ? Number(name) : undefined;
 }
 
 /** Returns the outcome if the broker alone can decide it, or undefined if the controller must. */
-function preprocessed(parts: Needs, resource: Resource, { legacy, access }: Asking): Outcome | undefined {
+function preprocessed(parts: Needs, resource: Resource, { legacy, validateOnly, access }: Asking): Outcome | undefined {
   const { resourceType, changes } = resource;
   if (new Set(changes.map(({ name }) => name)).size !== changes.length) {
     return refused("INVALID_REQUEST", "Error due to duplicate config keys");
@@ -74,7 +85,9 @@ function preprocessed(parts: Needs, resource: Resource, { legacy, access }: Aski
   if (resourceType === RESOURCE_TYPE.broker) return brokerOutcome(parts, resource, legacy);
   if (resourceType === BROKER_LOGGER && !legacy) {
     const { code: errorCode, message: errorMessage } = Errors.CLUSTER_AUTHORIZATION_FAILED;
-    return access.permitsCluster("ALTER_CONFIGS") ? loggerOutcome(parts, resource) : { errorCode, errorMessage };
+    return access.permitsCluster("ALTER_CONFIGS")
+      ? loggerOutcome(parts, resource, validateOnly)
+      : { errorCode, errorMessage };
   }
   if (FORWARDED.includes(resourceType)) return undefined;
   return refused("INVALID_REQUEST", `Unknown resource type ${resourceType}`);
@@ -83,7 +96,7 @@ function preprocessed(parts: Needs, resource: Resource, { legacy, access }: Aski
 function brokerOutcome(parts: Needs, resource: Resource, legacy: boolean): Outcome | undefined {
   const { resourceName: name, changes } = resource;
   if (name !== "") {
-    const id = nodeId(name);
+    const id = nodeIdOf(name);
     if (id === undefined) return refused("INVALID_REQUEST", `Node id must be an integer, but it is: ${name}`);
     if (id !== parts.nodeId) {
       return refused("INVALID_REQUEST", `Unexpected broker id, expected ${parts.nodeId}, but received ${name}`);
@@ -146,24 +159,48 @@ function applyChange(values: Map<string, string>, change: Change): Outcome | und
   return undefined;
 }
 
-/** Validates a change of loggers. Kafka has loggers with Log4j only, and this broker has none, so no name is valid. */
-function loggerOutcome(parts: Needs, { resourceName: name, changes }: Resource): Outcome {
-  const id = nodeId(name);
+/** Checks changes of loggers' levels, and makes them (`RuntimeLoggerManager`). */
+function loggerOutcome(
+  { nodeId, env }: Needs,
+  { resourceName: name, changes }: Resource,
+  validateOnly: boolean,
+): Outcome {
+  const id = nodeIdOf(name);
   if (id === undefined) return refused("INVALID_REQUEST", `Node id must be an integer, but it is: ${name}`);
-  if (id !== parts.nodeId) {
-    return refused("INVALID_REQUEST", `Unexpected node id. Expected ${parts.nodeId}, but received ${id}`);
+  if (id !== nodeId) return refused("INVALID_REQUEST", `Unexpected node id. Expected ${nodeId}, but received ${id}`);
+  const edits: ((levels: LogLevels) => void)[] = [];
+  for (const change of changes) {
+    const edit = loggerChange(change, env.logger.levels !== undefined);
+    if ("errorCode" in edit) return edit;
+    edits.push(edit.apply);
   }
-  for (const { name: logger, operation, operationId } of changes) {
-    if (operation === undefined) {
-      const what = `Unknown operation type ${operationId}`;
-      return refused("INVALID_REQUEST", `${what} is not allowed for the BROKER_LOGGER resource`);
-    }
-    if (operation === "APPEND" || operation === "SUBTRACT") {
-      return refused("INVALID_REQUEST", `${operation} operation is not allowed for the BROKER_LOGGER resource`);
-    }
-    return refused("INVALID_CONFIG", `Logger ${logger} does not exist!`);
+  const { levels } = env.logger;
+  if (levels !== undefined && !validateOnly) {
+    for (const edit of edits) edit(levels);
+    const told = changes.map(({ name: logger, value }) => `${logger}=${value ?? "inherited"}`).join(",");
+    named(env.logger, "kafka.server").info("levels of loggers have changed", { levels: told });
   }
   return { errorCode: 0, errorMessage: null };
+}
+
+/** Change of the levels, or the reason why it is refused. */
+function loggerChange(
+  { name: logger, value, operation, operationId }: Change,
+  areThere: boolean,
+): Outcome | { readonly apply: (levels: LogLevels) => void } {
+  if (operation !== "SET" && operation !== "DELETE") {
+    const what = operation ?? `Unknown operation type ${operationId}`;
+    const asked = operation === undefined ? what : `${what} operation`;
+    return refused("INVALID_REQUEST", `${asked} is not allowed for the BROKER_LOGGER resource`);
+  }
+  if (!areThere || !isLogger(logger)) return refused("INVALID_CONFIG", `Logger ${logger} does not exist!`);
+  if (operation === "DELETE") {
+    if (logger !== "root") return { apply: levels => levels.unset(logger) };
+    return refused("INVALID_REQUEST", "Removing the log level of the root logger is not allowed");
+  }
+  if (isLogLevel(value)) return { apply: levels => levels.set(logger, value) };
+  const why = `Cannot set the log level of ${logger} to ${value} as it is not a supported log level`;
+  return refused("INVALID_CONFIG", `${why}. Valid log levels are ${[...LOG_LEVELS].sort().join(", ")}`);
 }
 
 const keyOf = (resource: { readonly resourceType: number; readonly resourceName: string }): string =>
@@ -218,7 +255,8 @@ export const incrementalAlterConfigs: Handler<"IncrementalAlterConfigs", Needs> 
       value,
     })),
   }));
-  answer(resources, preprocess(parts, resources, { legacy: false, access: context.access }), reply, (pending, done) => {
+  const asking = { legacy: false, validateOnly: request.validateOnly, access: context.access };
+  answer(resources, preprocess(parts, resources, asking), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
     parts.channel
       .call("IncrementalAlterConfigs", rest, controllerClient(context))
@@ -233,7 +271,8 @@ export const alterConfigs: Handler<"AlterConfigs", Needs> = (parts, request, con
     resourceName,
     changes: configs.map(({ name, value }) => ({ name, operation: OPERATIONS[0], operationId: 0, value })),
   }));
-  answer(resources, preprocess(parts, resources, { legacy: true, access: context.access }), reply, (pending, done) => {
+  const asking = { legacy: true, validateOnly: request.validateOnly, access: context.access };
+  answer(resources, preprocess(parts, resources, asking), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
     parts.channel
       .call("AlterConfigs", rest, controllerClient(context))
