@@ -20,9 +20,8 @@ function numberText(value: number): string {
   return value === -Infinity ? "-Inf" : String(value);
 }
 
-/** Writes metrics in Prometheus' text format (0.0.4). Labels that are used again are rendered once. */
+/** Writes metrics in Prometheus' text format (0.0.4). Labels that a metric had before at the same place are not rendered again. */
 export class Exposition {
-  readonly #labels = new WeakMap<Labels, string>();
   /** Labels of the last scrape with their texts, by metric, in the order of its samples: most are there again. */
   readonly #last = new Map<string, { readonly labels: Labels[]; readonly texts: string[] }>();
   readonly #own: () => Promise<string>;
@@ -56,7 +55,7 @@ export class Exposition {
         for (const { labels, value, suffix = "" } of samplesOf(metric)) {
           if (last.labels[i] !== labels) {
             last.labels[i] = labels;
-            last.texts[i] = this.#labelsText(labels);
+            last.texts[i] = labelsText(labels);
           }
           text += `${name}${suffix}${last.texts[i++]} ${numberText(value)}\n`;
           if (--left > 0) continue;
@@ -92,16 +91,11 @@ export class Exposition {
     for await (const chunk of this.chunks(metrics)) text += chunk;
     return text;
   }
+}
 
-  #labelsText(labels: Labels): string {
-    let text = this.#labels.get(labels);
-    if (text === undefined) {
-      const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
-      text = pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
-      this.#labels.set(labels, text);
-    }
-    return text;
-  }
+function labelsText(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 }
 
 function samplesOf({ samples }: Rendered): Iterable<MetricSample> {
