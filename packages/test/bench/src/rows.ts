@@ -163,10 +163,15 @@ export function table(results: Results): string {
   return aligned([head, rule, ...body]);
 }
 
-/** Rows of Samsa beside Kafka that miss their goals. */
+/** Rows of Samsa beside Kafka that miss their goals, each with its whole title. */
 export function missed(results: Results): Row[] {
   if (results.size !== 2 || !results.has("Kafka")) return [];
-  return ROWS.filter(({ key }) => {
+  let subject = "";
+  const titled = ROWS.map(row => {
+    if (!row.title.startsWith("…")) subject = row.title;
+    return row.title === subject ? row : { ...row, title: `${subject} ${row.title}` };
+  });
+  return titled.filter(({ key }) => {
     const [goal, ratio] = [GOALS[key], ratioOf(results, key)];
     return goal !== undefined && !Number.isNaN(ratio) && !reaches(goal, ratio);
   });
