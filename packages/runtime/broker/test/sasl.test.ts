@@ -22,6 +22,7 @@ const SECURED = {
   "listener.name.ext.plain.sasl.jaas.config": USERS,
   "connection.failed.authentication.delay.ms": "1",
 };
+const ACL = { resourceType: 2, resourceName: "*", resourcePatternType: 3 };
 const token = (user: string, password: string): Uint8Array => Buffer.from(`\0${user}\0${password}`);
 
 let broker: TestBroker;
@@ -70,10 +71,11 @@ describe("a listener with SASL", () => {
     wire.close();
   });
 
-  test("lets a client authenticate again, no more than once a second", async () => {
+  test("lets a client authenticate again at once, then no more than once a second", async () => {
     held = performance.now();
     const wire = await connection();
     await login(wire, "alice", "secret");
+    expect((await login(wire, "alice", "secret")).errorCode).toBe(0);
     ahead += 999;
     const early = await wire.ask("SaslHandshake", 1, { mechanism: "PLAIN" });
     expect(early.errorCode).toBe(Errors.ILLEGAL_SASL_STATE.code);
@@ -127,15 +129,41 @@ describe("a listener with SASL", () => {
     expect(await closes(wire)).toBe(true);
   });
 
-  test("closes the connection over a second ApiVersions request, and over others in place of a token", async () => {
+  test("closes the connection over a second ApiVersions request", async () => {
     const wire = await connection();
     await wire.ask("ApiVersions", 3, { clientSoftwareName: "x", clientSoftwareVersion: "1" });
     wire.send("ApiVersions", 3, { clientSoftwareName: "x", clientSoftwareVersion: "1" });
     expect(await closes(wire)).toBe(true);
-    const other = await connection();
-    await other.ask("SaslHandshake", 1, { mechanism: "PLAIN" });
-    other.send("Metadata", 12, { topics: null });
-    expect(await closes(other)).toBe(true);
+  });
+
+  test("answers a request in place of a token in the form of its API, then closes the connection", async () => {
+    const expected = async (): Promise<RawConnection> => {
+      const wire = await connection();
+      await wire.ask("SaslHandshake", 1, { mechanism: "PLAIN" });
+      return wire;
+    };
+    const { code } = Errors.ILLEGAL_SASL_STATE;
+    const metadata = await expected();
+    expect(await metadata.ask("Metadata", 12, { topics: [{ name: "t" }] })).toMatchObject({
+      brokers: [],
+      topics: [{ name: "t", errorCode: code }],
+    });
+    metadata.send("Metadata", 12, { topics: null });
+    expect(await closes(metadata)).toBe(true);
+    const acls = await expected();
+    const creations = [{ ...ACL, principal: "User:eve", host: "*", operation: 2, permissionType: 3 }];
+    expect((await acls.ask("CreateAcls", 3, { creations })).results).toEqual([
+      { errorCode: code, errorMessage: "Unexpected Kafka request of type CREATE_ACLS during SASL authentication." },
+    ]);
+    expect(await closes(acls)).toBe(true);
+    const versions = await expected();
+    const software = { clientSoftwareName: "x", clientSoftwareVersion: "1" };
+    expect((await versions.ask("ApiVersions", 3, software)).errorCode).toBe(code);
+    expect(await closes(versions)).toBe(true);
+    // No answer is wanted.
+    const silent = await expected();
+    silent.send("Produce", 9, { transactionalId: null, acks: 0, timeoutMs: 1000, topicData: [] });
+    expect(await closes(silent)).toBe(true);
   });
 
   test("does not know users of SCRAM without a credential", async () => {

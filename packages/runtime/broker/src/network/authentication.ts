@@ -11,6 +11,7 @@ import {
 } from "@samsa/protocol";
 import { type Identity, SaslRefusal, type SaslServer, type SaslServerStep } from "@samsa/sasl";
 import type { SaslListener } from "../security/listener-security.ts";
+import type { ApiShape } from "../request/api-row.ts";
 import { readHead, type RequestHead } from "../request/request-context.ts";
 
 type Chunks = readonly Uint8Array[];
@@ -32,7 +33,6 @@ type State = "initial" | "handshake or versions" | "handshake" | "tokens" | "raw
 interface Session {
   readonly mechanism: string;
   readonly identity: Identity;
-  readonly authenticatedAt: number;
   /** Monotonic time at which the session ends, in ms; Infinity: never. */
   readonly expiresAt: number;
 }
@@ -42,13 +42,15 @@ export interface AuthenticationHost {
   readonly clock: Clock;
   readonly writer: GatherWriter;
   readonly sasl: SaslListener;
+  /** API that the listener serves. */
+  readonly apiOf: (key: number) => ApiShape | undefined;
 }
 
 const { SaslHandshake, SaslAuthenticate } = Apis;
 /** First version of SaslHandshake whose tokens travel in SaslAuthenticate requests. */
 const WRAPPED_VERSION = 1;
 const EMPTY = new Uint8Array(0);
-/** Shortest time between two authentications of a connection, in ms (`KafkaChannel`). */
+/** Shortest time between the beginnings of two re-authentications of a connection, in ms (`KafkaChannel`). */
 const AGAIN_MS = 1000;
 
 type Waiting = Extract<SaslServerStep, { type: "find" | "verify" }>;
@@ -68,6 +70,8 @@ export class Authentication {
   #server: SaslServer | undefined;
   #mechanism = "";
   #session: Session | undefined;
+  /** Monotonic time at which the last re-authentication began, in ms. */
+  #againAt = -Infinity;
 
   constructor(host: AuthenticationHost) {
     this.#host = host;
@@ -88,14 +92,17 @@ export class Authentication {
   wants(frame: Uint8Array): boolean {
     if (this.#state !== "done") return true;
     const key = frame.length < 2 ? -1 : ((frame[0] ?? 0) << 8) | (frame[1] ?? 0);
-    const { expiresAt = Infinity, authenticatedAt = 0 } = this.#session ?? {};
+    const { expiresAt = Infinity } = this.#session ?? {};
     if (key !== SaslHandshake.key || expiresAt === Infinity) return false;
-    return this.#host.clock.monotonic() - authenticatedAt >= AGAIN_MS;
+    return this.#host.clock.monotonic() - this.#againAt >= AGAIN_MS;
   }
 
   /** Handles a frame that it wants. Wait for the outcome before the next frame. */
   handle(frame: Uint8Array): AuthenticationOutcome | Promise<AuthenticationOutcome> {
-    if (this.#state === "done") this.#state = "handshake";
+    if (this.#state === "done") {
+      this.#state = "handshake";
+      this.#againAt = this.#host.clock.monotonic();
+    }
     try {
       if (this.#state === "raw tokens") return this.#take(frame, undefined);
       const reader = new ByteReader(frame);
@@ -123,7 +130,7 @@ export class Authentication {
       return { type: "pass" };
     }
     if (head.key !== SaslHandshake.key) {
-      const name = apiOf(head.key)?.name ?? String(head.key);
+      const name = nameOf(head.key);
       throw new OutOfTurn(
         state === "initial"
           ? "the first request is none of SASL: the client may use another security protocol, or be no client of Kafka"
@@ -156,14 +163,22 @@ export class Authentication {
 
   #token(head: RequestHead, reader: ByteReader): AuthenticationOutcome | Promise<AuthenticationOutcome> {
     const { key, version } = head;
-    if (key !== SaslAuthenticate.key) {
-      const name = apiOf(key)?.name ?? String(key);
-      throw new OutOfTurn(`Unexpected Kafka request of type ${name} during SASL authentication.`);
-    }
+    if (key !== SaslAuthenticate.key) return this.#unexpected(head, reader);
     if (version < SaslAuthenticate.first || version > SaslAuthenticate.lastStable) {
       throw new OutOfTurn(`Version ${version} is not supported for apiKey SASL_AUTHENTICATE`);
     }
     return this.#take(SaslAuthenticate.request.decode(reader, version).authBytes, head);
+  }
+
+  /** Refuses a request in place of a token, in the form of its own API. */
+  #unexpected(head: RequestHead, reader: ByteReader): AuthenticationOutcome {
+    const api = this.#host.apiOf(head.key);
+    const reason = `Unexpected Kafka request of type ${nameOf(head.key)} during SASL authentication.`;
+    if (api === undefined || head.version < api.first || head.version > api.last) throw new OutOfTurn(reason);
+    const request = api.request.decode(reader, head.version);
+    const failure = api.failure(request, { ...Errors.ILLEGAL_SASL_STATE, detail: reason }, head.version);
+    const chunks = failure === null ? undefined : responseFrame(head, api.response, failure, this.#host.writer);
+    return { type: "refuse", chunks, reason };
   }
 
   /**
@@ -234,8 +249,7 @@ export class Authentication {
     const maxMs = sasl.maxReauthMs(this.#mechanism);
     const restMs = identity.expiresAt === undefined ? Infinity : Math.floor(identity.expiresAt - clock.now());
     const lifetimeMs = Math.max(0, Math.min(maxMs > 0 ? maxMs : Infinity, restMs));
-    const authenticatedAt = clock.monotonic();
-    this.#session = { mechanism: this.#mechanism, identity, authenticatedAt, expiresAt: authenticatedAt + lifetimeMs };
+    this.#session = { mechanism: this.#mechanism, identity, expiresAt: clock.monotonic() + lifetimeMs };
     this.#server = undefined;
     this.#state = "done";
     return lifetimeMs === Infinity ? 0 : Math.min(lifetimeMs, Number.MAX_SAFE_INTEGER);
@@ -260,6 +274,12 @@ export class Authentication {
     if (!isInput) throw error;
     return { type: "close", reason: (error as Error).message };
   }
+}
+
+/** Name of an API in Kafka's messages (`ApiKeys`). */
+function nameOf(key: number): string {
+  const { name = String(key) } = apiOf(key) ?? {};
+  return name.replace(/[a-z](?=[A-Z])/g, "$&_").toUpperCase();
 }
 
 /** Token as a frame of its own. */

@@ -143,9 +143,9 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     this.#host = host;
     this.#connection = connection;
     this.#listener = listener;
-    const { env, writer } = host;
+    const { env, writer, apiOf } = host;
     const { sasl, tls } = security ?? {};
-    this.#authentication = sasl && new Authentication({ clock: env.clock, writer, sasl });
+    this.#authentication = sasl && new Authentication({ clock: env.clock, writer, sasl, apiOf });
     this.#failureDelayMs = sasl?.failureDelayMs ?? 0;
     this.#frames = new FrameSplitter(sasl?.maxReceiveBytes ?? host.maxRequestBytes, host.buffers);
     this.lastActive = host.env.clock.monotonic();

@@ -14,7 +14,7 @@ export interface LiveStory {
 }
 
 const WAIT_MS = 10_000;
-/** Least time between two logins on a connection, with a margin. */
+/** Least time between the beginnings of two re-authentications of a connection, with a margin. */
 const AGAIN_MS = 1200;
 const CLOSED_MS = 5000;
 const TOKEN_S = 3;
@@ -210,8 +210,9 @@ async function nextSession(secured: SecuredBroker): Promise<readonly string[]> {
   };
   const [same, another, mechanism] = [await next(), await next(), await next()];
   const [gone, idle] = [await next(), await next()];
+  const lines = [`the same, at once: ${await again(same, login)}`, `once more: ${await again(same, login)}`];
   await setTimeout(AGAIN_MS);
-  const lines = [`the same: ${await again(same, login)}`, `at once, too: ${await again(same, login)}`];
+  lines.push(`later: ${await again(same, login)}`);
   lines.push(`then: ${await served(same)}`);
   lines.push(`another user: ${await again(another, other)}`, `then: ${await served(another)}`);
   lines.push(`another mechanism: ${await again(mechanism, ALICE)}`, `then: ${await served(mechanism)}`);
@@ -221,6 +222,29 @@ async function nextSession(secured: SecuredBroker): Promise<readonly string[]> {
   lines.push(`no login in time: ${idle.isOpen ? "open" : "closed"}, ${await served(idle)}`);
   lines.push(`after the next session: ${await served(same)}`);
   for (const wire of wires) wire.close();
+  return lines;
+}
+
+async function noToken(secured: SecuredBroker): Promise<readonly string[]> {
+  const begun = async (): Promise<RawConnection> => {
+    const wire = await connect(secured.server("SASL_CLEAR"), { timeoutMs: CLOSED_MS });
+    const { errorCode } = await wire.ask("SaslHandshake", 1, { mechanism: "PLAIN" });
+    if (errorCode !== 0) throw new Error(`SaslHandshake: ${errorCode}`);
+    return wire;
+  };
+  const [metadata, acls, versions] = [await begun(), await begun(), await begun()];
+  const { topics } = await metadata.ask("Metadata", 9, { topics: [{ name: "any" }] });
+  const lines = [`Metadata: ${topics[0]?.errorCode}`, `then: ${await served(metadata)}`];
+  const creation = {
+    ...{ resourceType: TOPIC, resourceName: "any", resourcePatternType: LITERAL },
+    ...{ principal: "User:eve", host: "*", operation: ALL, permissionType: ALLOW },
+  };
+  const { results } = await acls.ask("CreateAcls", 3, { creations: [creation] });
+  lines.push(`CreateAcls: ${JSON.stringify(results)}`, `then: ${await served(acls)}`);
+  const software = { clientSoftwareName: "x", clientSoftwareVersion: "1" };
+  const { errorCode } = await versions.ask("ApiVersions", 3, software);
+  lines.push(`ApiVersions: ${errorCode}`, `then: ${await served(versions)}`);
+  for (const wire of [metadata, acls, versions]) wire.close();
   return lines;
 }
 
@@ -273,6 +297,7 @@ export const LIVE_STORIES: readonly LiveStory[] = [
   { name: "an ACL is revoked", tell: revokedAcl },
   { name: "a password changes, and the user goes", tell: changedPassword },
   { name: "the next session", tell: nextSession },
+  { name: "other requests in place of a token", tell: noToken },
   { name: "a token expires", tell: expiredToken },
   { name: "a delegation token is taken back", tell: delegationToken },
 ];
