@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as https from "node:https";
 import * as tls from "node:tls";
 import { concat, ignored, type Logger, NetworkError, type TlsClientOptions, TlsError, utf8 } from "@samsa/base";
-import { Authority } from "@samsa/certificates";
+import { Authority, selfSigned } from "@samsa/certificates";
 import { nodeEnv } from "@samsa/node";
 import { afterEach, expect, test } from "vitest";
 import { JAVA_STORES } from "./java-stores.ts";
@@ -98,6 +98,9 @@ test("certificates that cannot be trusted say why", async () => {
   expect(await exchange(other, { ...trusted, serverName: "broker-7" })).toEqual(utf8("abc"));
   expect(await exchange(other, { ...trusted, verifyHostName: false })).toEqual(utf8("abc"));
   expect(await faultOf(other, { verifyHostName: false })).toBe("UNTRUSTED");
+  const alone = selfSigned({ name: "broker", hosts: [host] });
+  expect(await faultOf(await echo(alone), trusted)).toBe("UNTRUSTED");
+  expect(await exchange(await echo(alone), { ca: alone.cert })).toEqual(utf8("abc"));
 });
 
 test("a server may want a certificate of the client", async () => {
@@ -123,6 +126,8 @@ test("files are read at each connection", async () => {
   expect(await faultOf(port, { ca: { file } })).toBe("UNTRUSTED");
   writeFileSync(file, authority.cert);
   expect(await exchange(port, { ca: { file } })).toEqual(utf8("abc"));
+  writeFileSync(file, new Authority("another").cert);
+  expect(await faultOf(port, { ca: { file } }), "no longer trusted").toBe("UNTRUSTED");
 });
 
 test("options that cannot be used are refused before a connection is made", async () => {
@@ -222,6 +227,24 @@ test("a listener ends the oldest of too many handshakes, and no connection that 
   for (const socket of [secure, ...others]) socket.destroy();
   await listener.close();
 });
+
+test.each([false, true])(
+  "a listener refuses another handshake on a connection, after a change: %s",
+  async isChanged => {
+    const handler = { onData: ignored("none"), onDrain: ignored("none"), onClose: ignored("the client ends it") };
+    const listener = await env.network.listen(host, 0, () => handler, { tls: own });
+    if (isChanged) listener.secure?.(own);
+    const client = tls.connect({ port: listener.port, host, ca: authority.cert, maxVersion: "TLSv1.2" });
+    await new Promise<void>(resolve => client.once("secureConnect", resolve));
+    const outcome = await new Promise<string>(resolve => {
+      client.on("error", error => resolve((error as NodeJS.ErrnoException).code ?? ""));
+      client.renegotiate({}, error => resolve(String(error)));
+    });
+    expect(outcome).toBe("ERR_SSL_NO_RENEGOTIATION");
+    client.destroy();
+    await listener.close();
+  },
+);
 
 test.each(["JKS", "PKCS12"] as const)("Java's stores are read: a key of JKS, trust of %s", async type => {
   const bytes = (base64: string): Uint8Array => Buffer.from(base64, "base64");

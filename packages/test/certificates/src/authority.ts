@@ -76,6 +76,13 @@ function keyPair(): { readonly publicKey: KeyObject; readonly privateKey: KeyObj
   return generateKeyPairSync("ec", { namedCurve: "P-256" });
 }
 
+/** Certificate whose owner has signed it. */
+export function selfSigned(order: Order): Credentials {
+  const { publicKey, privateKey } = keyPair();
+  const draft = { ...order, issuer: order.name, issuerKey: privateKey, subjectKey: publicKey, isAuthority: false };
+  return { cert: certificate(draft), key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
+}
+
 /** Issuer of certificates, which lives as long as a test. */
 export class Authority {
   readonly name: string;

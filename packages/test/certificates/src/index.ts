@@ -1,2 +1,2 @@
-export { Authority, type Credentials } from "./authority.ts";
+export { Authority, type Credentials, selfSigned } from "./authority.ts";
 export { TokenIssuer, type TokenAlgorithm, type TokenParts } from "./token-issuer.ts";
