@@ -228,6 +228,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/assign",
       "@samsa/protocol",
       "@samsa/records",
+      "@samsa/sasl",
       "@samsa/wire",
       "@samsa/broker",
       "@samsa/client",
