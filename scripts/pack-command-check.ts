@@ -45,7 +45,7 @@ export async function startBroker(command: readonly string[], data: string): Pro
   const address = `127.0.0.1:${await freePort()}`;
   const settings = [`listeners=PLAINTEXT://${address}`, `log.dirs=${data}`];
   const [program = "", ...args] = [
-    ...[...command, "start", "--json", "--http-port", "off"],
+    ...[...command, "start", "--json", "--log-level", "warn", "--http-port", "off"],
     ...settings.flatMap(setting => ["-o", setting]),
   ];
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });

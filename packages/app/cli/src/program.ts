@@ -211,6 +211,27 @@ function storageCommands(program: Command): void {
     .action(() => import("./commands/storage.ts").then(({ printUuid }) => printUuid()));
 }
 
+function containerCommands(program: Command): void {
+  const container = program
+    .command("container")
+    .description("configure and start a node from the environment, as Kafka's image does");
+  const placed = (command: Command): Command =>
+    command
+      .option("--default-configs <folder>", "folder with the default server.properties", "/etc/kafka/docker")
+      .option("--mounted-configs <folder>", "folder with a server.properties that goes first", "/mnt/shared/config")
+      .option("--config <file>", "file that gets the settings", "/opt/kafka/config/server.properties")
+      .option("--secrets <folder>", "folder of key stores and their passwords", "/etc/kafka/secrets")
+      .option("--data <folder>", "data of a node whose settings name no log.dirs", "/var/lib/samsa/data");
+  placed(container.command("configure [NAME=value...]"))
+    .description("write the settings of the variables KAFKA_*")
+    .action((words, options) => import("./commands/container.ts").then(({ configure }) => configure(words, options)));
+  placed(container.command("start [NAME=value...]"))
+    .description("format the data if they are new, and start the node")
+    .action((words, options) =>
+      import("./commands/container.ts").then(({ startContainer }) => startContainer(words, options)),
+    );
+}
+
 function securityCommands(program: Command): void {
   const security = program.command("security").description("make clusters with TLS, authentication and an authorizer");
   security
@@ -274,6 +295,7 @@ export function program(): Command {
       "--insecure",
       "let other machines in without authentication, on listeners with PLAINTEXT, or SSL without certificates of clients",
     )
+    .option("--pid-file <file>", "file that gets the id of the process, until it ends")
     .option("--json", "print the broker's addresses as JSON")
     .action((file, options) => import("./commands/start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
@@ -290,6 +312,7 @@ export function program(): Command {
   logCommands(samsa);
   metadataCommand(samsa);
   storageCommands(samsa);
+  containerCommands(samsa);
   securityCommands(samsa);
   doctorCommand(samsa);
   samsa

@@ -6,7 +6,7 @@ import { afterEach, expect, test } from "vitest";
 import { MAIN } from "./bundle.ts";
 import { freePorts } from "./cluster-client.ts";
 
-/** What is left of a broker that npm starts, as npx and the scripts of a project do, when npm is told to end. */
+/** Ends of a broker that npm starts, as npx and the scripts of a project do, when npm is told to end. */
 
 const folder = mkdtempSync(join(tmpdir(), "samsa-npm-"));
 let broker: number | undefined;
@@ -37,8 +37,8 @@ async function ended(pid: number, what: string): Promise<void> {
 }
 
 /**
- * A script without `exec` runs in a shell of its own, which drops SIGINT while it waits; a terminal's Ctrl-C reaches all of
- * them by itself.
+ * Receivers, signals, and how the script begins. Without `exec` it has a shell of its own, which drops SIGINT while it waits; a
+ * terminal's Ctrl-C reaches all of them by itself.
  */
 const CASES = [
   ...(["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"] as const).map(signal => ["npm", signal, "exec "] as const),

@@ -14,6 +14,7 @@ import { type HttpPlace, nodeContent, nodeMetrics, serveHttp } from "../metrics/
 import { refuseOpenListeners } from "../security/exposure.ts";
 import type { LevelName, LogFormat } from "../terminal/levels.ts";
 import { createLogger } from "../terminal/logger.ts";
+import { notifier, type Notifier, writePidFile } from "../terminal/notify.ts";
 import { onSignals } from "../terminal/signals.ts";
 import { placed, readSettings, rootOf, idleSettings } from "../settings/settings-file.ts";
 import { COMMIT, VERSION } from "../terminal/version.ts";
@@ -32,6 +33,8 @@ export interface StartOptions {
   readonly otlpInterval: string;
   /** Lets everyone in on listeners that other machines reach. */
   readonly insecure?: boolean;
+  /** File that gets the id of the process. */
+  readonly pidFile?: string;
   /** Number of brokers of a cluster on this machine. */
   readonly brokers?: string;
   /** Number of them that are controllers, too. */
@@ -110,14 +113,21 @@ function stayAlive(): () => void {
   return () => clearInterval(timer);
 }
 
-function stopOn(node: Node, http: Server | undefined, stopExport: (() => Promise<void>) | undefined): void {
+interface Served {
+  readonly http: Server | undefined;
+  readonly stopExport: (() => Promise<void>) | undefined;
+  readonly supervisor: Notifier;
+}
+
+function stopOn(node: Node, { http, stopExport, supervisor }: Served): void {
   answerSupervisor(() => node.handOver());
   onSignals({
     stop: () => {
       http?.close();
       http?.closeAllConnections();
+      const told = new Promise<void>(resolve => supervisor.stopping(resolve));
       const exported = stopExport?.().catch(ignored("a receiver that is away does not keep a node from its stop"));
-      Promise.all([node.close(), exported]).then(
+      Promise.all([node.close(), exported, told]).then(
         () => process.exit(0),
         error => {
           reportFailure(error);
@@ -153,6 +163,7 @@ function endWithSupervisor(): () => void {
 /** `samsa start`. Starts a broker, or a cluster on this machine, and prints the addresses. */
 export async function start(file: string | undefined, options: StartOptions): Promise<void> {
   const settings = placed(readSettings(file, options.override));
+  if (options.pidFile !== undefined) writePidFile(options.pidFile);
   const httpPort = options.httpPort === undefined ? HTTP_PORT : parsePort(options.httpPort);
   const wish = options.httpPort === undefined;
   const httpPlace = httpPort === undefined ? undefined : { host: options.httpHost, port: httpPort, wish };
@@ -187,6 +198,7 @@ async function startNode(
   };
   // Keep one processor for the event loop.
   const judge = nodeJudge(Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)));
+  const supervisor = notifier(error => logger.warn("systemd is not told how the node fares", { error }));
   const env = nodeEnv({ logger });
   checkNoCluster(env, rootOf(settings));
   // Accept metrics of clients only if an HTTP port exposes them.
@@ -226,6 +238,7 @@ async function startNode(
     throw error;
   }
   started();
-  stopOn(node, http, stopExport);
+  stopOn(node, { http, stopExport, supervisor });
+  supervisor.ready();
   console.log(banner(node, http, options));
 }

@@ -49,7 +49,7 @@ function forebears(): string {
   }
 }
 
-/** Those of the start of this program: npm may end while it loads. */
+/** Parents at the start of this program: npm may end while it loads. */
 const FIRST_FOREBEARS = forebears();
 
 /** Calls `ended` once npm or npx, which started this process, has ended: it passes signals on to its shell only. */
