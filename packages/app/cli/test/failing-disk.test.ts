@@ -142,7 +142,7 @@ describe("a disk that takes no more", () => {
   test("the only directory: error 56, one line that says what to do, exit code 1, nothing lost", async () => {
     const said = await outlives(join(directory, "data"), 2048, () => {});
     expect(said).toHaveLength(2);
-    expect(JSON.parse(said[0])).toMatchObject({ level: 50, msg: expect.stringContaining("ulimit -f") });
+    expect(JSON.parse(said[0])).toMatchObject({ level: "error", msg: expect.stringContaining("ulimit -f") });
     expect(said[1]).toMatch(/^samsa: the broker has ended: every log directory has failed, .*EFBIG.*start the broker/);
   });
 
