@@ -152,7 +152,8 @@ function checkOwner(formatted: Found["formatted"], clusterId: string, nodeId: Br
 export function formatStorage(env: Env, options: FormatOptions): string[] {
   const config = parseConfig(brokerConfigs, name => options.settings.get(name));
   // Testcontainers for Python gives ids with the padding of base64.
-  if (!/^[^\s=#\\]+={0,2}$/.test(options.clusterId)) throw new StorageError(`"${options.clusterId}" is not a cluster id.`);
+  if (!/^[^\s=#\\]+={0,2}$/.test(options.clusterId))
+    throw new StorageError(`"${options.clusterId}" is not a cluster id.`);
   const newId = () => randomUuid(length => env.random.bytes(length));
   const voters = firstVoters(config, options.quorum, newId);
   const kraftVersion = config["controller.quorum.voters"].length > 0 ? 0 : KRAFT_FEATURE.max;
