@@ -314,5 +314,6 @@ test("whatever strangers send, none is let in, nobody else waits, and nothing br
   }
   const said = broker.lines.slice(before);
   expect(said.filter(({ level }) => level === "error")).toEqual([]);
-  expect(said.length).toBeGreaterThan(100);
+  // Lines about bad input are limited: 100 in ten seconds, and how many more there were.
+  expect(said.length).toBeLessThanOrEqual(202);
 }, 60_000);

@@ -114,7 +114,7 @@ export function needsOlder(main: string): boolean {
 export async function compileJava(folder: string, classPath: string, into: string): Promise<void> {
   const sources = readdirSync(folder).filter(name => name.endsWith(".java"));
   // Paths within the folder keep the message short.
-  const args = ["-nowarn", "-cp", classPath, "-d", into, ...sources.toSorted()];
+  const args = ["-nowarn", "-encoding", "UTF-8", "-cp", classPath, "-d", into, ...sources.toSorted()];
   const child = new Child("javac", args, { cwd: folder, input: "" });
   const timer = setTimeout(() => child.kill(), SETUP_MS);
   const end = await child.exited;
