@@ -147,7 +147,7 @@ const STREAMS = "streams: there are no streams groups";
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^(?:group\.)?streams\./, STREAMS],
   [/^remote\.|^(?:log\.)?local\.retention|^log\.remote\.|tiered/, TIERING],
-  [/^sasl\.kerberos\./, "Kerberos: GSSAPI needs a library of the system; SCRAM and OAUTHBEARER need none"],
+  [/^sasl\.kerberos\./, "security: GSSAPI (Kerberos) needs a library of the system; SCRAM and OAUTHBEARER need none"],
   [
     /^sasl\.login\.connect/,
     "Java-only: sasl.login.read.timeout.ms bounds a request to the endpoint for tokens as a whole",
