@@ -4,13 +4,15 @@ import { type Resource, resourceFromAttributes } from "@opentelemetry/resources"
 import {
   AggregationTemporality,
   type CollectionResult,
+  type DataPoint,
   DataPointType,
+  type Histogram,
   MeterProvider,
   type MetricData,
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
 import type { Logger } from "@samsa/base";
-import type { Labels, MetricSample } from "@samsa/broker";
+import type { MetricSample } from "@samsa/broker";
 import { VERSION } from "../terminal/version.ts";
 import type { Rendered } from "./exposition.ts";
 
@@ -34,8 +36,7 @@ const DOUBLE = 1;
 const SCOPE = { name: "samsa", version: VERSION };
 
 type Time = [seconds: number, nanoseconds: number];
-type Point = MetricData["dataPoints"][number];
-type Histogram = Extract<MetricData, { dataPointType: DataPointType.HISTOGRAM }>["dataPoints"][number]["value"];
+type Point = DataPoint<number>;
 
 /** Times of the data points of one collection. */
 interface Times {
@@ -45,9 +46,8 @@ interface Times {
 
 const timeOf = (ms: number): Time => [Math.floor(ms / 1000), Math.round((ms % 1000) * 1e6)];
 
-function metric(name: string, help: string, type: "gauge" | "counter", points: readonly Point[]): MetricData {
+function metric(name: string, help: string, type: "gauge" | "counter", dataPoints: Point[]): MetricData {
   const descriptor = { name, description: help, unit: "", valueType: DOUBLE };
-  const dataPoints = points as Point[] as never;
   const aggregationTemporality = AggregationTemporality.CUMULATIVE;
   if (type === "gauge") {
     return { descriptor, aggregationTemporality, dataPointType: DataPointType.GAUGE, dataPoints };
@@ -56,8 +56,8 @@ function metric(name: string, help: string, type: "gauge" | "counter", points: r
 }
 
 /** Builds the histograms of samples by bucket; the buckets of a histogram are adjacent, and end with its count. */
-function histograms(samples: Iterable<MetricSample>, times: Times): Point[] {
-  const points: Point[] = [];
+function histograms(samples: Iterable<MetricSample>, times: Times): DataPoint<Histogram>[] {
+  const points: DataPoint<Histogram>[] = [];
   let buckets = { boundaries: [] as number[], counts: [] as number[] };
   let before = 0;
   let sum = 0;
@@ -69,8 +69,7 @@ function histograms(samples: Iterable<MetricSample>, times: Times): Point[] {
       before = value;
     } else if (suffix === "_sum") sum = value;
     else {
-      const histogram: Histogram = { buckets, count: value, sum };
-      points.push({ ...times, attributes: { ...labels }, value: histogram } as Point);
+      points.push({ ...times, attributes: { ...labels }, value: { buckets, count: value, sum } });
       buckets = { boundaries: [], counts: [] };
       before = 0;
     }
@@ -83,7 +82,7 @@ function converted({ name, help, type, samples: of }: Rendered, times: Times): M
   const samples = typeof of === "function" ? of() : of;
   if (type === "histogram") {
     const descriptor = { name, description: help, unit: "", valueType: DOUBLE };
-    const dataPoints = histograms(samples, times) as never;
+    const dataPoints = histograms(samples, times);
     const aggregationTemporality = AggregationTemporality.CUMULATIVE;
     return [{ descriptor, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM, dataPoints }];
   }
@@ -93,7 +92,7 @@ function converted({ name, help, type, samples: of }: Rendered, times: Times): M
     if (!Number.isFinite(value)) continue;
     const points = parts.get(suffix) ?? [];
     parts.set(suffix, points);
-    points.push({ ...times, attributes: labels as Labels, value } as Point);
+    points.push({ ...times, attributes: labels, value });
   }
   return Array.from(parts, ([suffix, points]) => {
     const kind = type === "counter" || suffix !== "" ? "counter" : "gauge";

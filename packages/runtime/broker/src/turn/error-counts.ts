@@ -2,7 +2,7 @@ import { Errors, type Fields } from "@samsa/protocol";
 
 const ERROR_CODE = "errorCode";
 
-/** Where a message has error codes: in itself, and in the fields that lead to others. */
+/** Places of the error codes of a message: its own fields, and the fields that lead to others. */
 interface ErrorPaths {
   readonly own: boolean;
   readonly children: readonly (readonly [field: string, paths: ErrorPaths])[];

@@ -52,7 +52,8 @@ export class ApiMetrics {
   readonly quantileLabels: readonly Labels[];
   readonly bucketLabels: readonly Labels[];
   readonly times: Times;
-  readonly errors: ErrorCounts;
+  /** Undefined for one kind of the requests of an API: errors are counted by API. */
+  readonly errors: ErrorCounts | undefined;
   /** Requests answered, by version. */
   readonly versions = new Map<number, { readonly labels: Labels; count: number }>();
 
@@ -72,12 +73,12 @@ export class ApiMetrics {
       throttle: histogram(),
       bytes: histogram(),
     };
-    this.errors = new ErrorCounts(Apis[api].response.fields);
+    this.errors = request === api ? new ErrorCounts(Apis[api].response.fields) : undefined;
   }
 
   /** Counts an answer: null for a request that gets none. */
   answered(version: number, response: object | null): void {
-    this.errors.add(response);
+    this.errors?.add(response);
     const known = this.versions.get(version);
     if (known !== undefined) known.count++;
     else this.versions.set(version, { labels: { ...this.labels, version: String(version) }, count: 1 });
@@ -149,7 +150,7 @@ export class RequestMetrics {
 
   *#errors(): Iterable<MetricSample> {
     for (const { labels, errors } of this.#apis.values()) {
-      for (const [error, count] of errors) yield { labels: { ...labels, error }, value: count };
+      for (const [error, count] of errors ?? []) yield { labels: { ...labels, error }, value: count };
     }
   }
 
