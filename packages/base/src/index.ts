@@ -116,6 +116,7 @@ export {
 } from "./text/loggers.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";
 export { toHex } from "./text/hex.ts";
+export { messageOf } from "./text/message-of.ts";
 export { nearest } from "./text/nearest.ts";
 export { parseProperties } from "./text/properties.ts";
 export { checkTransition, type PreviousStates } from "./transition.ts";
@@ -125,6 +126,7 @@ export {
   METADATA_TOPIC_ID,
   MIGRATING_DIRECTORY,
   parseUuid,
+  randomJavaUuid,
   randomUuid,
   UNASSIGNED_DIRECTORY,
   type Uuid,

@@ -1,4 +1,5 @@
 import { entryAt, invariant } from "./assert.ts";
+import { toHex } from "./text/hex.ts";
 
 /** 128-bit id as 22 characters of base64url, as Kafka prints it (`org.apache.kafka.common.Uuid`). */
 export type Uuid = string & { readonly __brand: "Uuid" };
@@ -67,16 +68,26 @@ export function parseUuid(text: string): Uuid | undefined {
   return (digitAt(text, 21) & 15) === 0 ? (text as Uuid) : undefined;
 }
 
+/** Random bytes of an id of version 4 (RFC 9562). */
+function version4(randomBytes: (length: number) => Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(randomBytes(16));
+  bytes[6] = (entryAt(bytes, 6) & 0x0f) | 0x40;
+  bytes[8] = (entryAt(bytes, 8) & 0x3f) | 0x80;
+  return bytes;
+}
+
+/** Random id of version 4 in hexadecimal with dashes, as Java's `UUID` writes it. */
+export function randomJavaUuid(randomBytes: (length: number) => Uint8Array): string {
+  return toHex(version4(randomBytes)).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 /**
  * Random id of version 4, which is never one that Kafka reserves. Draws again if the text begins with a dash, which a
  * command line would take for a flag.
  */
 export function randomUuid(randomBytes: (length: number) => Uint8Array): Uuid {
   for (let tries = 0; tries < 100; tries++) {
-    const bytes = Uint8Array.from(randomBytes(16));
-    bytes[6] = (entryAt(bytes, 6) & 0x0f) | 0x40;
-    bytes[8] = (entryAt(bytes, 8) & 0x3f) | 0x80;
-    const uuid = uuidFromBytes(bytes);
+    const uuid = uuidFromBytes(version4(randomBytes));
     if (!uuid.startsWith("-")) return uuid;
   }
   invariant(false, "the random source gives different ids");

@@ -1,4 +1,4 @@
-import { type Env, type Logger, parseProperties, VERSION } from "@samsa/base";
+import { type Env, type Logger, messageOf, parseProperties, VERSION } from "@samsa/base";
 import { KafkaError, parseOffsetReset } from "@samsa/client-kernel";
 import {
   Admin,
@@ -83,7 +83,7 @@ function propertiesOf(given: NonNullable<ClientOptions["properties"]>): Readonly
   try {
     return parseProperties(given);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new KafkaError("INVALID_ARGUMENT", `the properties cannot be read: ${reason}`);
   }
 }

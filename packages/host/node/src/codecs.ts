@@ -1,4 +1,4 @@
-import { type BlockCodecs, MalformedError, OutputLimitError } from "@samsa/base";
+import { type BlockCodecs, MalformedError, messageOf, OutputLimitError } from "@samsa/base";
 import * as zlib from "node:zlib";
 import { BlockDecoder } from "./blocks.ts";
 import { gunzip } from "./gunzip.ts";
@@ -19,7 +19,7 @@ function decoded<T>(codec: string, work: () => T): T {
     return work();
   } catch (error) {
     if (error instanceof MalformedError) throw error;
-    throw new MalformedError(`${codec}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new MalformedError(`${codec}: ${messageOf(error)}`);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type DiskSpace,
   type DiskStat,
   invariant,
+  messageOf,
   type OpenMode,
 } from "@samsa/base";
 import * as fs from "node:fs";
@@ -15,7 +16,7 @@ import { lockFile } from "./lock.ts";
 /** Converts an error of Node. */
 function diskError(path: string, error: unknown): DiskError {
   const code = (error as NodeJS.ErrnoException).code ?? "EIO";
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   // Node's message contains the code and the path, which `DiskError` adds itself.
   return new DiskError(code, path, message.replace(`${code}: `, "").replace(` '${path}'`, ""));
 }

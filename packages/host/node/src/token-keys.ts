@@ -1,4 +1,4 @@
-import { MalformedError, type TokenKeys, type VerifiedToken } from "@samsa/base";
+import { MalformedError, messageOf, type TokenKeys, type VerifiedToken } from "@samsa/base";
 import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
 
 /** Algorithms with a public key. Those with a secret are left out: anybody can sign with the text of a public key. */
@@ -54,5 +54,5 @@ export function nodeTokenKeys(json: string): TokenKeys {
 
 /** Any token is input of a client: none throws. */
 function reasonOf(error: unknown): string {
-  return `it cannot be verified: ${error instanceof Error ? error.message : String(error)}`;
+  return `it cannot be verified: ${messageOf(error)}`;
 }

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { MalformedError, type UnsignedToken, utf8 } from "@samsa/base";
+import { MalformedError, messageOf, type UnsignedToken, utf8 } from "@samsa/base";
 
 /** Types of keys, by algorithm. */
 const TYPES = { RS256: "rsa", ES256: "ec" } as const;
@@ -21,7 +21,7 @@ export async function nodeSignToken(token: UnsignedToken): Promise<string> {
     const signer = new CompactSign(utf8(JSON.stringify(token.payload)));
     return await signer.setProtectedHeader({ ...token.header, alg: token.algorithm }).sign(key);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new MalformedError(`the private key cannot be used: ${why}`);
   }
 }

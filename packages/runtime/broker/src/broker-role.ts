@@ -1,4 +1,4 @@
-import { type BrokerId, type BufferPool, entryAt, limited, named, type TlsServerOptions, toHex } from "@samsa/base";
+import { type BrokerId, type BufferPool, limited, named, randomJavaUuid, type TlsServerOptions } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
 import { Apis, Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
@@ -206,7 +206,7 @@ export class BrokerRole {
         writeTimeoutMs: config["offsets.commit.timeout.ms"],
         compression: codecOf(config["offsets.topic.compression.codec"]),
         config: groupConfig(this),
-        newId: () => this.#newId(),
+        newId: () => randomJavaUuid(length => this.env.random.bytes(length)),
         notes: limited(named(env.logger, "org.apache.kafka.coordinator.group"), env.clock, GROUP_LINES),
         shareGroups: shares.membership,
         initialize: (what, done) => shares.states.initialize(what, done),
@@ -354,13 +354,6 @@ export class BrokerRole {
   /** Begins to compact logs. */
   startCleaner(): void {
     this.#cleaner.start();
-  }
-
-  #newId(): string {
-    const bytes = Uint8Array.from(this.env.random.bytes(16));
-    bytes[6] = (entryAt(bytes, 6) & 0x0f) | 0x40;
-    bytes[8] = (entryAt(bytes, 8) & 0x3f) | 0x80;
-    return toHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
   }
 
   /** Parts of this broker that request handlers may use. */

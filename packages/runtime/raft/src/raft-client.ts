@@ -5,6 +5,7 @@ import {
   invariant,
   type LeaderEpoch,
   MalformedError,
+  messageOf,
   type Offset,
   type Timer,
   ZERO_UUID,
@@ -486,7 +487,7 @@ export class RaftClient {
   }
 
   #unanswered({ call, to, request }: Omit<Extract<RaftEffect, { type: "send" }>, "type">, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const fields = { to, api: request.type, reason };
     // A peer that is away is asked again and again: only another reason is news.
     const isOdd = error instanceof OddAnswerError || error instanceof MalformedError;

@@ -1,4 +1,4 @@
-import { VERSION } from "@samsa/base";
+import { messageOf, VERSION } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
 import { CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
@@ -146,7 +146,7 @@ export class Cluster {
     try {
       return await brokers();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new KafkaJSError(`Failed to connect: brokers() has failed: ${reason}`, { cause: error });
     }
   }

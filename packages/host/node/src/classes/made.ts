@@ -6,9 +6,6 @@ import { pathToFileURL } from "node:url";
 export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 
-/** Text of whatever was thrown. */
-export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** Address of a module: a path relative to the working directory, or a package that is installed there. */
 function addressOf(module: string): string {
   if (module.startsWith("file:")) return module;

@@ -1,4 +1,4 @@
-import { TlsError, type TlsStore } from "@samsa/base";
+import { messageOf, TlsError, type TlsStore } from "@samsa/base";
 import { requiredModule } from "../modules/optional.ts";
 
 /** Entry of a store, in PEM. */
@@ -19,7 +19,7 @@ function entriesOf(name: string, bytes: Uint8Array, { type, password = "" }: Omi
     // Loaded when needed, since it takes megabytes.
     return Object.values(requiredModule<StoreReader>("jks-js").toPem(Buffer.from(bytes), password));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new TlsError("INVALID_OPTIONS", "EINVAL", `the ${name} (${type}) cannot be read: ${why}`);
   }
 }

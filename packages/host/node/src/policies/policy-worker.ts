@@ -1,8 +1,8 @@
 /** Worker thread of `nodePolicies`: holds the policies of a controller, and answers one question at a time. */
 import { parentPort, workerData } from "node:worker_threads";
-import { ignored } from "@samsa/base";
+import { ignored, messageOf } from "@samsa/base";
 import { CLOSE, type LoadFailure } from "../classes/class-thread.ts";
-import { isThenable, made, textOf } from "../classes/made.ts";
+import { isThenable, made } from "../classes/made.ts";
 
 /** Start of the thread. */
 export interface PolicyWork {
@@ -71,7 +71,7 @@ async function serve({ classes, configs }: PolicyWork): Promise<void> {
     try {
       policies.set(policy, await load(name, configs));
     } catch (error) {
-      const why = `the policy ${name} cannot be loaded: ${textOf(error)}`;
+      const why = `the policy ${name} cannot be loaded: ${messageOf(error)}`;
       return parentPort?.postMessage({ type: "failed", why } satisfies LoadFailure);
     }
   }
@@ -90,5 +90,5 @@ function endAfter(policies: readonly Policy[]): void {
 }
 
 serve(workerData as PolicyWork).catch((error: unknown) => {
-  parentPort?.postMessage({ type: "failed", why: textOf(error) } satisfies LoadFailure);
+  parentPort?.postMessage({ type: "failed", why: messageOf(error) } satisfies LoadFailure);
 });

@@ -1,8 +1,8 @@
 /** Worker thread of `nodeQuotaCallback`: holds the quota callback of a node. */
 import { parentPort, workerData } from "node:worker_threads";
-import { ignored } from "@samsa/base";
+import { ignored, messageOf } from "@samsa/base";
 import { CLOSE, type LoadFailure } from "../classes/class-thread.ts";
-import { isThenable, made, textOf } from "../classes/made.ts";
+import { isThenable, made } from "../classes/made.ts";
 
 /** Start of the thread. */
 export interface QuotaWork {
@@ -81,7 +81,7 @@ function answerTo(callback: Callback, call: QuotaCall): QuotaAnswer {
   try {
     return { value: called(callback, call) };
   } catch (error) {
-    return { fault: textOf(error).slice(0, 1000) };
+    return { fault: messageOf(error).slice(0, 1000) };
   }
 }
 
@@ -104,6 +104,6 @@ function endAfter(callback: Callback): void {
 }
 
 serve(workerData as QuotaWork).catch((error: unknown) => {
-  const why = `the class ${(workerData as QuotaWork).name} cannot be loaded: ${textOf(error)}`;
+  const why = `the class ${(workerData as QuotaWork).name} cannot be loaded: ${messageOf(error)}`;
   parentPort?.postMessage({ type: "failed", why } satisfies LoadFailure);
 });

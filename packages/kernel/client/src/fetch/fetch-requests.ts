@@ -1,4 +1,4 @@
-import { type BrokerId, joined, nearestNumber, type WireOffset } from "@samsa/base";
+import { type BrokerId, joined, messageOf, nearestNumber, type WireOffset } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type ClusterView, partitionKey } from "../cluster/cluster-view.ts";
 import { type LeaderHint, leaderHint } from "../cluster/leader-hint.ts";
@@ -313,7 +313,7 @@ export class FetchRequests {
       const aborted = isFiltered ? new AbortedTransactions(answer.abortedTransactions ?? []) : undefined;
       partition.push(new RecordReader(partition, { bytes, aborted, checkCrcs, tools }), extent);
     } catch (error) {
-      refuse(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      refuse(`cannot be read: ${messageOf(error)}`);
       return;
     }
     this.#assignment.offer(partition);

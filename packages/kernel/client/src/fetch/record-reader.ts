@@ -1,4 +1,4 @@
-import { type LeaderEpoch, type Offset, type PartitionIndex, viewOf } from "@samsa/base";
+import { type LeaderEpoch, messageOf, type Offset, type PartitionIndex, viewOf } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, MAGIC, RecordCursor, type TimestampType, type Tools } from "@samsa/records";
 import { KafkaError } from "../error/kafka-error.ts";
@@ -170,7 +170,7 @@ export class RecordReader {
 
   #corruption(cause: unknown): KafkaError {
     const { topic, index, position } = this.#progress;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     const text = `the records of ${topic}-${index} from offset ${position} cannot be read: ${reason}`;
     return new KafkaError("CORRUPT_MESSAGE", text, { error: Errors.CORRUPT_MESSAGE, cause });
   }

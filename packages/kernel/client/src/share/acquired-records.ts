@@ -1,4 +1,4 @@
-import { type BrokerId, entryAt, type LeaderEpoch, type Offset, type PartitionIndex } from "@samsa/base";
+import { type BrokerId, entryAt, type LeaderEpoch, messageOf, type Offset, type PartitionIndex } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, MAGIC, RecordCursor, type TimestampType, type Tools } from "@samsa/records";
 import { KafkaError } from "../error/kafka-error.ts";
@@ -202,7 +202,7 @@ export class AcquiredRecords {
   /** Rejects the rest of a batch that cannot be read, so that it does not come again and again. */
   #rejectBatch(cause: unknown): void {
     const { topic, partition } = this.place;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     const what = `records of ${topic}-${partition} from offset ${this.#position} on cannot be read, and are rejected`;
     this.record.left = 0;
     this.#pass(this.#startOfNextBatch(), ACKNOWLEDGE_CODES.reject);

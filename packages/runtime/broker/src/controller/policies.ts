@@ -1,4 +1,4 @@
-import { ConfigError, type Env, type Logger } from "@samsa/base";
+import { ConfigError, type Env, type Logger, messageOf } from "@samsa/base";
 import type { PolicyRequest, PolicyVerdict } from "@samsa/controller";
 import { type ErrorName, Errors } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
@@ -86,7 +86,7 @@ export class Policies {
     try {
       return new Policies(env, classes, await loader(Object.fromEntries(classes), Object.fromEntries(given)));
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw ConfigError.worded(settings, `${settings}: ${why}`);
     }
   }

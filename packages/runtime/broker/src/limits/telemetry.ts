@@ -1,4 +1,4 @@
-import { ConfigError, type Env, randomUuid, type Uuid, uuidToBytes, ZERO_UUID } from "@samsa/base";
+import { ConfigError, type Env, messageOf, randomUuid, type Uuid, uuidToBytes, ZERO_UUID } from "@samsa/base";
 import type { ConfigImage } from "@samsa/metadata";
 import {
   Errors,
@@ -195,7 +195,7 @@ export class ClientTelemetry {
       sink.push({ clientInstanceId, clientId: client.clientId, terminating, pushIntervalMs, metrics: plain });
       return 0;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       env.logger.warn("metrics of a client cannot be read", { clientInstanceId, client: client.clientId, reason });
       return Errors.INVALID_RECORD.code;
     }

@@ -2,8 +2,22 @@ import { type BrokerId, type Logger, named } from "@samsa/base";
 import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
 import type { MetadataPublisher } from "./publisher.ts";
 
-/** Topics or brokers that a line names; it counts the others. */
+/** Things that a line names; it counts the others. */
 const NAMED = 3;
+
+/** Things that a line is about. */
+class Named {
+  count = 0;
+  readonly #names: string[] = [];
+
+  add(name: () => string): void {
+    if (this.count++ < NAMED) this.#names.push(name());
+  }
+
+  toString(): string {
+    return this.#names.join(",");
+  }
+}
 
 /** Node that logs, and whether it is the active controller. */
 interface ChangeLogOptions {
@@ -49,49 +63,44 @@ export class ChangeLog implements MetadataPublisher {
   }
 
   #topics({ base, changedTopics, deletedTopics }: MetadataChanges, image: MetadataImage): void {
-    const created: string[] = [];
+    const [created, deleted] = [new Named(), new Named()];
     for (const [id, partitions] of changedTopics) {
       const topic = image.topics.get(id);
       const before = base.topics.get(id);
       if (topic === undefined) continue;
-      if (before === undefined) created.push(topic.name);
+      if (before === undefined) created.add(() => topic.name);
       else if (topic.partitions.size > before.partitions.size) {
         const added = [...partitions].filter(index => !before.partitions.has(index)).length;
         this.#controller.info("partitions were added to a topic", { topic: topic.name, added });
       }
     }
+    for (const { name } of deletedTopics.values()) deleted.add(() => name);
     this.#tell("topics were created", "topics", created);
-    this.#tell(
-      "topics were deleted",
-      "topics",
-      [...deletedTopics.values()].map(({ name }) => name),
-    );
+    this.#tell("topics were deleted", "topics", deleted);
   }
 
-  #tell(message: string, field: string, names: readonly string[]): void {
-    if (names.length === 0) return;
-    this.#controller.info(message, { [field]: names.slice(0, NAMED).join(","), count: names.length });
+  #tell(message: string, field: string, named: Named): void {
+    if (named.count > 0) this.#controller.info(message, { [field]: String(named), count: named.count });
   }
 
   #brokers({ base, changedBrokers }: MetadataChanges, image: MetadataImage): void {
-    const sets = { came: [] as string[], fenced: [] as string[], left: [] as string[] };
+    const [came, fenced, left] = [new Named(), new Named(), new Named()];
     for (const id of changedBrokers) {
       const [before, after] = [base.brokers.get(id), image.brokers.get(id)];
-      if (after === undefined) sets.left.push(String(id));
+      if (after === undefined) left.add(() => String(id));
       // A broker that registers anew is fenced for a moment.
       else if (after.fenced && before?.fenced === false && before.incarnationId === after.incarnationId)
-        sets.fenced.push(String(id));
-      else if (!after.fenced && before?.fenced !== false) sets.came.push(String(id));
+        fenced.add(() => String(id));
+      else if (!after.fenced && before?.fenced !== false) came.add(() => String(id));
     }
-    this.#tell("brokers are in the cluster", "brokers", sets.came);
-    this.#tell("brokers are fenced: they have stopped, or do not answer", "brokers", sets.fenced);
-    this.#tell("brokers were unregistered", "brokers", sets.left);
+    this.#tell("brokers are in the cluster", "brokers", came);
+    this.#tell("brokers are fenced: they have stopped, or do not answer", "brokers", fenced);
+    this.#tell("brokers were unregistered", "brokers", left);
   }
 
   #leaders({ base, changedTopics }: MetadataChanges, image: MetadataImage): void {
     const { nodeId } = this.#options;
-    const leads: string[] = [];
-    const follows: string[] = [];
+    const [leads, follows] = [new Named(), new Named()];
     const isFenced = image.brokers.get(nodeId)?.fenced !== false;
     let leaderless = 0;
     for (const [id, partitions] of changedTopics) {
@@ -101,15 +110,15 @@ export class ChangeLog implements MetadataPublisher {
         const before = base.topics.get(id)?.partitions.get(index);
         if (topic === undefined || after?.replicas.includes(nodeId) !== true) continue;
         if (after.leaderEpoch === before?.leaderEpoch) continue;
-        if (after.leader === nodeId) leads.push(`${topic.name}-${index}`);
+        if (after.leader === nodeId) leads.add(() => `${topic.name}-${index}`);
         else if (after.leader === -1) leaderless++;
-        else follows.push(`${topic.name}-${index}`);
+        else follows.add(() => `${topic.name}-${index}`);
       }
     }
     const { offset } = image.provenance;
-    const tell = (message: string, names: readonly string[]): void => {
-      if (names.length === 0) return;
-      this.#states.info(message, { partitions: names.slice(0, NAMED).join(","), count: names.length, offset });
+    const tell = (message: string, named: Named): void => {
+      const { count } = named;
+      if (count > 0) this.#states.info(message, { partitions: String(named), count, offset });
     };
     tell("this broker leads more partitions", leads);
     tell("this broker follows other leaders", follows);

@@ -1,4 +1,4 @@
-import { type Env, ExponentialBackoff } from "@samsa/base";
+import { type Env, ExponentialBackoff, messageOf } from "@samsa/base";
 import type { QuotaEntity, QuotaImage } from "@samsa/metadata";
 import {
   type ClientQuotaKind,
@@ -293,7 +293,7 @@ export class CustomQuotas {
     this.#isClusterTold = this.#cluster === undefined;
     if (this.#isClosed) return;
     this.#resumeAt = this.#env.clock.monotonic() + this.#backoff.delayMs(this.#failures++, this.#env.random.next());
-    this.#tell(error instanceof Error ? error.message : String(error));
+    this.#tell(messageOf(error));
   }
 
   #tell(reason: string): void {

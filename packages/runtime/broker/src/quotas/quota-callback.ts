@@ -1,4 +1,4 @@
-import { ConfigError } from "@samsa/base";
+import { ConfigError, messageOf } from "@samsa/base";
 import type { BrokerConfig } from "../config/configs.ts";
 
 /** Kinds of client quotas, by their names in the metadata, with those in Kafka's interface (`ClientQuotaType`). */
@@ -90,7 +90,7 @@ export async function loadQuotaCallback(
   try {
     return await loader(name, Object.fromEntries(given));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw ConfigError.worded(setting, `${setting}: ${why}`);
   }
 }

@@ -1,6 +1,7 @@
 import {
   type Env,
   ExponentialBackoff,
+  messageOf,
   NetworkError,
   type Timer,
   type TlsClientOptions,
@@ -98,7 +99,7 @@ export class IssuerKeys {
   /** Fetches the keys, then calls `done`; those that are known stay if that fails. */
   #refreshed(done: () => void): void {
     const failed = (error: unknown): void => {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       this.#env.logger.warn("the keys of an issuer of tokens cannot be renewed", { url: this.#options.url, reason });
       done();
     };

@@ -1,4 +1,4 @@
-import { ConfigError, type Env, invariant, TlsError, type TlsServerOptions } from "@samsa/base";
+import { ConfigError, type Env, invariant, messageOf, TlsError, type TlsServerOptions } from "@samsa/base";
 import type { TokenSettings } from "@samsa/controller";
 import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Introduction, Security } from "@samsa/wire";
@@ -102,7 +102,7 @@ export class NodeSecurity {
       try {
         await this.#loading(sasl.bearer.issuer).loaded;
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         throw ConfigError.worded("sasl.oauthbearer.jwks.endpoint.url", `the keys of tokens cannot be had: ${reason}`);
       }
     }
@@ -120,7 +120,7 @@ export class NodeSecurity {
       const keys = new IssuerKeys(this.#host.env, issuer);
       const loaded = keys.load();
       loaded.catch((error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         this.#host.env.logger.warn("the keys of an issuer of tokens cannot be had", { url: issuer.url, reason });
       });
       known = { keys, loaded };

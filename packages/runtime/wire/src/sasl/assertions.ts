@@ -1,4 +1,4 @@
-import { type Env, fromBase64Url, fromUtf8, MalformedError, toHex } from "@samsa/base";
+import { type Env, fromBase64Url, fromUtf8, MalformedError, randomJavaUuid } from "@samsa/base";
 import { WireError } from "../error/wire-error.ts";
 import { textOfFile } from "./text-file.ts";
 
@@ -41,7 +41,8 @@ function objectOf(value: unknown): Values | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 }
 
-function parsed(text: string): Values | undefined {
+/** JSON object in a text; undefined if there is none. */
+export function jsonObject(text: string): Values | undefined {
   try {
     return objectOf(JSON.parse(text));
   } catch {
@@ -53,7 +54,7 @@ function parsed(text: string): Values | undefined {
 function partOf(text: string | undefined): Values | undefined {
   const bytes = text === undefined ? undefined : fromBase64Url(text);
   try {
-    return bytes && parsed(fromUtf8(bytes));
+    return bytes && jsonObject(fromUtf8(bytes));
   } catch (error) {
     if (error instanceof MalformedError) return undefined;
     throw error;
@@ -70,18 +71,13 @@ async function ready({ disk }: Pick<Env, "disk">, file: string): Promise<string>
 
 async function template({ disk }: Pick<Env, "disk">, file: string | undefined): Promise<readonly [Values, Values]> {
   if (file === undefined) return [{}, {}];
-  const { header = {}, payload = {} } = parsed(await textOfFile(disk, file)) ?? { header: undefined, payload: null };
+  const { header = {}, payload = {} } = jsonObject(await textOfFile(disk, file)) ?? {
+    header: undefined,
+    payload: null,
+  };
   const [values, claims] = [objectOf(header), objectOf(payload)];
   if (values !== undefined && claims !== undefined) return [values, claims];
   throw new MalformedError(`${file} has no JSON object whose header and payload are objects`);
-}
-
-/** Random UUID (RFC 9562, version 4). */
-function randomId(bytes: Uint8Array): string {
-  const [version = 0, variant = 0] = [bytes[6], bytes[8]];
-  bytes[6] = (version & 0x0f) | 0x40;
-  bytes[8] = (variant & 0x3f) | 0x80;
-  return toHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 async function signed(env: Env, options: SignedAssertion): Promise<string> {
@@ -91,7 +87,7 @@ async function signed(env: Env, options: SignedAssertion): Promise<string> {
   const now = Math.floor(env.clock.now() / 1000);
   const fixed = Object.entries({ aud: audience, iss: issuer, sub: subject }).filter(([, text]) => text !== undefined);
   const times = { iat: now, exp: now + expirySeconds, nbf: now - notBeforeSeconds };
-  const id = options.withId === true ? { jti: randomId(env.random.bytes(16)) } : {};
+  const id = options.withId === true ? { jti: randomJavaUuid(length => env.random.bytes(length)) } : {};
   return env.crypto.signToken({
     algorithm: options.algorithm ?? "RS256",
     header: { ...header, typ: "JWT" },

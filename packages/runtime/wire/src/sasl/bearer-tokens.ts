@@ -1,4 +1,4 @@
-import { type Env, ExponentialBackoff } from "@samsa/base";
+import { type Env, ExponentialBackoff, messageOf } from "@samsa/base";
 import { bearerLifetime } from "@samsa/sasl";
 import { WireError } from "../error/wire-error.ts";
 
@@ -60,7 +60,7 @@ export class BearerTokens {
     } catch (error) {
       if (kept !== undefined && env.clock.now() < kept.expiresAt) return kept.token;
       if (error instanceof WireError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new WireError("TOKEN_UNAVAILABLE", `there is no OAuth token: ${reason}`);
     }
   }

@@ -1,6 +1,6 @@
 import { type Env, NetworkError, toBase64, type TlsClientOptions, utf8 } from "@samsa/base";
 import { WireError } from "../error/wire-error.ts";
-import { type Assertion, assertionOf } from "./assertions.ts";
+import { type Assertion, assertionOf, jsonObject } from "./assertions.ts";
 import type { TokenSource } from "./bearer-tokens.ts";
 
 /** Access to an OAuth server by the client credentials of a program (RFC 6749, section 4.4; KIP-768). */
@@ -41,18 +41,9 @@ const TRANSIENT: ReadonlySet<number> = new Set([408, 429]);
 /** Characters of an answer that a message shows. */
 const SHOWN = 200;
 
-function jsonOf(body: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === "object" && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
-}
-
 /** Reason that a server gives (RFC 6749, section 5.2), or the start of its answer. */
 function reasonOf(body: string): string {
-  const { error, error_description: description } = jsonOf(body);
+  const { error, error_description: description } = jsonObject(body) ?? {};
   if (typeof error !== "string") return body.trim() === "" ? "" : `: ${body.trim().slice(0, SHOWN)}`;
   return `: ${error}${typeof description === "string" ? `, ${description}` : ""}`;
 }
@@ -103,7 +94,7 @@ async function asked({ http }: Pick<Env, "http">, request: TokenRequest): Promis
     const said = `the token endpoint ${url} refuses ${who}`;
     throw new WireError("AUTHENTICATION_FAILED", `${said} with status ${status}${reasonOf(response.body)}`);
   }
-  const { access_token: access, id_token: id } = jsonOf(response.body);
+  const { access_token: access, id_token: id } = jsonObject(response.body) ?? {};
   const token = [access, id].find(value => typeof value === "string" && value.trim() !== "");
   if (typeof token === "string") return token.trim();
   throw new WireError("AUTHENTICATION_FAILED", `the answer of the token endpoint ${url} has no token`);

@@ -1,5 +1,5 @@
 /** Results of outside judges as a table: a row for each judge, a reason for each failed check. */
-import { entryAt } from "@samsa/base";
+import { entryAt, messageOf } from "@samsa/base";
 
 /** Result of one check of a judge. */
 export interface Check {
@@ -49,7 +49,7 @@ const REASON_LENGTH = 300;
 
 /** Formats a failure or skip as one line of at most 300 characters. */
 export function oneLine(reason: unknown): string {
-  const text = reason instanceof Error ? reason.message : String(reason);
+  const text = messageOf(reason);
   return text.replace(/\s+/g, " ").trim().slice(0, REASON_LENGTH);
 }
 
