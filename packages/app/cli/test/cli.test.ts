@@ -7,6 +7,7 @@ import { ignored } from "@samsa/base";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { endAll } from "./children.ts";
 import { MAIN } from "./bundle.ts";
+import { started } from "./started.ts";
 
 let directory: string;
 const running: ChildProcess[] = [];
@@ -20,29 +21,11 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-interface Ready {
-  readonly listeners: readonly { readonly host: string; readonly port: number }[];
-  readonly http: string | null;
-}
-
 function samsa(...args: string[]) {
   return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: directory, timeout: 300_000 });
 }
 
-/** Starts a broker and resolves with its first line, which has its addresses. */
-function start(...args: string[]): Promise<{ ready: Ready; child: ChildProcess }> {
-  const child = spawn(process.execPath, [MAIN, "start", "--json", ...args], { cwd: directory });
-  running.push(child);
-  return new Promise((resolve, reject) => {
-    let said = "";
-    child.stdout.on("data", (chunk: Buffer) => {
-      said += chunk.toString();
-      const end = said.indexOf("\n");
-      if (end >= 0) resolve({ ready: JSON.parse(said.slice(0, end)) as Ready, child });
-    });
-    child.once("exit", code => reject(new Error(`the broker ended with ${code}`)));
-  });
-}
+const start = (...args: string[]) => started(directory, running, args);
 
 const ANYWHERE = ["-o", "listeners=PLAINTEXT://127.0.0.1:0"];
 

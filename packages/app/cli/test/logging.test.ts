@@ -146,6 +146,27 @@ test("levels change while the broker runs, and requests are logged on demand", a
   expect(listed).toMatchObject([{ level: "debug", principal: "User:ANONYMOUS", listener: "PLAINTEXT" }]);
 });
 
+describe("a supervisor", () => {
+  const relayed = (format: string, line: string): string => {
+    const program = `
+import { createLogger, relay } from ${JSON.stringify(join(import.meta.dirname, "../src/terminal/logger.ts"))};
+relay(2, createLogger("info", ${JSON.stringify(format)}), ${JSON.stringify(format)})(${JSON.stringify(line)});
+`;
+    return spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" }).stderr;
+  };
+
+  test.each(["text", "json"])("passes on lines of a node with its id, as %s", format => {
+    const said = relayed(format, '{"level":"warn","time":"t","logger":"kafka.server","msg":"stops","ms":5}');
+    if (format === "text") expect(said).toMatch(/Z WARN {2}stops {2}node=2 {2}ms=5\n$/);
+    else expect(JSON.parse(said)).toMatchObject({ node: 2, level: "warn", msg: "stops", ms: 5 });
+  });
+
+  test.each(["{", "{}", '{"level":"loud","msg":"x"}', "null"])("survives the line %j of a node that crashes", line => {
+    for (const format of ["text", "json"]) expect(relayed(format, line)).toContain("node");
+    expect(JSON.parse(relayed("json", line))).toMatchObject({ level: "error", node: 2, msg: line });
+  });
+});
+
 describe("text", () => {
   test("keeps what clients send on the line", () => {
     const written: string[] = [];

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MAIN } from "./bundle.ts";
 import { endAll } from "./children.ts";
+import { started } from "./started.ts";
 
 /** Reads what `deploy/monitoring` has for dashboards and alerts, and looks for it on a broker with traffic. */
 
@@ -89,19 +90,6 @@ function samsa(args: readonly string[], input = ""): string {
   return stdout;
 }
 
-function start(...args: string[]): Promise<{ listeners: { port: number }[]; http: string }> {
-  const child = spawn(process.execPath, [MAIN, "start", "--json", ...args], { cwd: directory });
-  running.push(child);
-  return new Promise((resolve, reject) => {
-    let said = "";
-    child.stdout.on("data", (chunk: Buffer) => {
-      said += chunk.toString();
-      if (said.includes("\n")) resolve(JSON.parse(said.slice(0, said.indexOf("\n"))));
-    });
-    child.once("exit", code => reject(new Error(`the broker ended with ${code}`)));
-  });
-}
-
 const scrape = async (): Promise<string> => (await fetch(`${http}/metrics`)).text();
 
 beforeAll(async () => {
@@ -118,8 +106,8 @@ beforeAll(async () => {
   const otlp = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
   const options = ["-o", "listeners=PLAINTEXT://127.0.0.1:0", "--otlp-endpoint", otlp, "--otlp-interval", "1"];
   const windows = ["-o", "quota.window.num=3", "-o", "quota.window.size.seconds=1"];
-  const ready = await start("--http-port", "0", ...options, ...windows);
-  ({ http } = ready);
+  const { ready } = await started(directory, running, ["--http-port", "0", ...options, ...windows]);
+  http = ready.http ?? "";
   const at = ["--bootstrap-server", `127.0.0.1:${ready.listeners[0]?.port}`];
   const limit = (quotas: string): string =>
     samsa(["kafka-configs", "--alter", "--add-config", quotas, "--entity-type", "clients", "--entity-default", ...at]);

@@ -3,6 +3,7 @@ import { type Logger, parseProperties } from "@samsa/base";
 import { type FirstQuorum, formatStorage, storageInfo } from "@samsa/broker";
 import { nodeEnv } from "@samsa/node";
 import { completed, type Environment, optionsOf, propertiesOf } from "../container/environment.ts";
+import { pair } from "../settings/pair.ts";
 import { placed } from "../settings/settings-file.ts";
 import { Failure } from "../terminal/failure.ts";
 import { createLogger } from "../terminal/logger.ts";
@@ -33,14 +34,10 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-/** Variables of a command line, as NAME=value. */
+/** The environment with the variables of a command line. */
 function given(words: readonly string[]): Environment {
-  const added = words.map(word => {
-    const at = word.indexOf("=");
-    if (at <= 0) throw new Failure(`a variable is NAME=value, not "${word}"`);
-    return [word.slice(0, at), word.slice(at + 1)] as const;
-  });
-  return { ...process.env, ...Object.fromEntries(added) };
+  const added = words.map(word => pair(word, "a variable"));
+  return { ...process.env, ...Object.fromEntries(added.map(({ name, value }) => [name, value])) };
 }
 
 interface Prepared {

@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
-import type { BrokerId, LogFields, Logger } from "@samsa/base";
+import type { BrokerId, Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { ChildNode, type NodeFacts } from "../cluster/child-node.ts";
 import { formatCluster, knownControllers } from "../cluster/cluster-folder.ts";
@@ -13,7 +13,7 @@ import { rootOf } from "../settings/settings-file.ts";
 import { refuseOpenListeners } from "../security/exposure.ts";
 import { reportFailure } from "../terminal/failure.ts";
 import type { LevelName, LogFormat } from "../terminal/levels.ts";
-import { createLogger, isText } from "../terminal/logger.ts";
+import { createLogger, relay } from "../terminal/logger.ts";
 import { onSignals } from "../terminal/signals.ts";
 import { COMMIT, VERSION } from "../terminal/version.ts";
 
@@ -57,24 +57,6 @@ function commandOf({ settings }: NodePlan, options: ClusterOptions): [string, ..
   ];
 }
 
-/** Line of a node's log. */
-interface NodeLine extends LogFields {
-  readonly level: "debug" | "info" | "warn" | "error";
-  readonly msg: string;
-}
-
-/** Writes a line of a node's log with the id of the node. */
-function logAs(id: BrokerId, logger: Logger, format: LogFormat): (line: string) => void {
-  return line => {
-    if (!line.startsWith("{")) {
-      if (line !== "") logger.error(line, { node: id });
-    } else if (isText(format)) {
-      const { level, msg, ...fields } = JSON.parse(line) as NodeLine;
-      logger[level](msg, { node: id, ...fields });
-    } else process.stderr.write(`{"node":${id},${line.slice(1)}\n`);
-  };
-}
-
 function supervise(plan: ClusterPlan, root: string, { options, logger }: { options: ClusterOptions; logger: Logger }) {
   const nodes = plan.nodes.map(
     node =>
@@ -82,7 +64,7 @@ function supervise(plan: ClusterPlan, root: string, { options, logger }: { optio
         id: node.id,
         command: commandOf(node, options),
         logger,
-        log: logAs(node.id, logger, options.logFormat),
+        log: relay(node.id, logger, options.logFormat),
         pidFile: `${root}/${node.id}.pid`,
       }),
   );

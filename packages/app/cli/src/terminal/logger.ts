@@ -4,7 +4,8 @@ import pino from "pino";
 import type { LevelName, LogFormat } from "./levels.ts";
 
 const STANDARD_ERROR = 2;
-type Method = "debug" | "info" | "warn" | "error";
+const METHODS = ["debug", "info", "warn", "error"] as const;
+type Method = (typeof METHODS)[number];
 type Write = (level: Method, message: string, fields: LogFields) => void;
 
 /**
@@ -42,6 +43,33 @@ function json(): Write {
     pino.destination({ dest: STANDARD_ERROR, sync: true }),
   );
   return (level, message, fields) => base[level](fields, message);
+}
+
+/** Line of JSON that a node has logged; undefined for anything else, as a crash of Node prints it. */
+function lineOf(text: string): (LogFields & { readonly level: Method; readonly msg: string }) | undefined {
+  let found: unknown;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof found !== "object" || found === null || !("level" in found) || !("msg" in found)) return undefined;
+  const { level, msg } = found;
+  const method = METHODS.find(one => one === level);
+  return method === undefined || typeof msg !== "string" ? undefined : { ...found, level: method, msg };
+}
+
+/** Writes the lines that a node on this machine has written to its standard error, with the id of the node. */
+export function relay(node: number, logger: Logger, format: LogFormat): (text: string) => void {
+  return text => {
+    const line = text.startsWith("{") ? lineOf(text) : undefined;
+    if (line === undefined) {
+      if (text !== "") logger.error(text, { node });
+    } else if (isText(format)) {
+      const { level, msg, ...fields } = line;
+      logger[level](msg, { node, ...fields });
+    } else process.stderr.write(`{"node":${node},${text.slice(1)}\n`);
+  };
 }
 
 /** Fields of a line that the text has in another form, or leaves out. */
