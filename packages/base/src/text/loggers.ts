@@ -102,11 +102,18 @@ export interface LineLimit {
   readonly periodMs: number;
 }
 
+/** Limit of lines about what clients do, unless there is a reason for another. */
+const CLIENT_LINES: LineLimit = { lines: 100, periodMs: 10_000 };
+
 /**
  * Returns the logger that passes on so many lines in each period, and says at the next line how many it has dropped: a
  * client that tries again and again must not fill a disk.
  */
-export function limited(logger: Logger, clock: { monotonic(): number }, { lines, periodMs }: LineLimit): Logger {
+export function limited(
+  logger: Logger,
+  clock: { monotonic(): number },
+  { lines, periodMs }: LineLimit = CLIENT_LINES,
+): Logger {
   let until = -Infinity;
   let left = 0;
   let dropped = 0;

@@ -1,8 +1,10 @@
 import {
   type Connection,
   type ConnectionHandler,
+  limited,
   type Listener,
   type Logger,
+  named,
   type Network,
   NetworkError,
   type TlsClientOptions,
@@ -168,6 +170,8 @@ class NodeConnection implements Connection {
 
 /** Opens listening sockets. */
 function listening(logger: Logger, highWaterMark: number, lingerMs: number): Network["listen"] {
+  // Whoever reaches the port can make a handshake fail.
+  const complaints = limited(named(logger, "kafka.network"), { monotonic: () => performance.now() });
   const secureServer = (secure: TlsServerOptions, accept: Accepting): TlsServer =>
     tlsServer(secure, highWaterMark, {
       accepted: socket => {
@@ -177,7 +181,7 @@ function listening(logger: Logger, highWaterMark: number, lingerMs: number): Net
       },
       refused: (error, { remoteAddress, remotePort }) => {
         const { message } = connectionError(error, true);
-        logger.info("a TLS handshake has failed", { client: `${remoteAddress}:${remotePort}`, reason: message });
+        complaints.info("a TLS handshake has failed", { client: `${remoteAddress}:${remotePort}`, reason: message });
       },
     });
 

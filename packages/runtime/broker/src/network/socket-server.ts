@@ -17,9 +17,6 @@ import { OpenListeners } from "./open-listeners.ts";
 import { RequestBudget } from "./request-budget.ts";
 import { RequestLog } from "./request-log.ts";
 
-/** Lines about what clients do wrong that are logged. */
-const COMPLAINTS = { lines: 100, periodMs: 10_000 };
-
 export interface SocketServerOptions<Row extends ApiShape> {
   readonly env: Env;
   readonly turn: Turn;
@@ -87,7 +84,7 @@ export class SocketServer<Row extends ApiShape> {
       apiOf: key => apis.get(key),
       budget: new RequestBudget(config()["queued.max.request.bytes"]),
       log: new RequestLog(env),
-      complaints: limited(named(env.logger, "kafka.network"), env.clock, COMPLAINTS),
+      complaints: limited(named(env.logger, "kafka.network"), env.clock),
       unfinished: new HeldBytes(heldBytes),
       unsent: this.unsent,
       closed: connection => this.#closed(connection),
