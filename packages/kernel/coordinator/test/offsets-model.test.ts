@@ -242,6 +242,10 @@ class Pair {
   check(): void {
     this.#checkLog();
     const { bench, model } = this;
+    const { committed } = bench.shard;
+    expect(committed.count).toBe(model.offsets.size);
+    const listed = [...committed.all()].map(({ groupId, topic, partition }) => keyOf(groupId, topic, partition));
+    expect(listed.toSorted()).toEqual([...model.offsets.keys()].toSorted());
     for (const group of GROUPS) {
       expect(bench.shard.typeOf(group) !== undefined, group).toBe(model.groups.has(group));
       for (const stable of [false, true]) {

@@ -1,10 +1,10 @@
 import { type Env, nearestNumber, type Offset, type PartitionIndex } from "@samsa/base";
-import type { GroupCensus } from "@samsa/coordinator";
+import type { GroupCensus, GroupShard } from "@samsa/coordinator";
 import type { Groups } from "./coordinator/groups.ts";
 import { type LatestOffset, LatestOffsets } from "./share/latest-offsets.ts";
 import type { Topics } from "./replica/topics.ts";
 import type { BoundedSeries } from "./turn/bounded-series.ts";
-import { countOf, type Labels, type MetricSample } from "./turn/metric.ts";
+import type { Labels, MetricSample } from "./turn/metric.ts";
 import type { BrokerMetrics } from "./turn/metrics.ts";
 
 interface Counted {
@@ -127,7 +127,7 @@ export function addGroupGauges(counted: Counted): void {
   const prefix = "kafka_coordinator_group_groupmetadatamanager_";
   const numOffsets = (): number => {
     let count = 0;
-    for (const { shard } of groups.all()) count += countOf(shard.committed.all());
+    for (const { shard } of groups.all()) count += shard.committed.count;
     return count;
   };
   metrics.gauge(`${prefix}numgroups`, "Classic groups that are coordinated here.", () => census.count("classic"));
@@ -162,36 +162,74 @@ export function addGroupGauges(counted: Counted): void {
   addLags(counted);
 }
 
-/** Adds committed offsets and lags as exporters outside the brokers name them. */
-function addLags(counted: Counted): void {
-  const { metrics, groups, series } = counted;
-  const ends = new Ends(counted);
-  const labels = new OffsetLabels();
-  const add = (name: string, help: string, samples: () => Iterable<MetricSample>): void => {
+/** Adds a metric of groups, named as exporters outside the brokers name it: of each item, one series or none. */
+type AddGauge = <T>(
+  name: string,
+  help: string,
+  items: () => Iterable<T>,
+  sampleOf: (item: T) => MetricSample | undefined,
+) => void;
+
+type Place = ReturnType<GroupShard["committed"]["all"]> extends Iterable<infer P> ? P : never;
+
+/** Adds committed offsets, lags and members of groups. */
+function addLags({ metrics, groups, series, ...counted }: Counted): void {
+  const ends = new Ends({ metrics, groups, series, ...counted });
+  const add: AddGauge = (name, help, items, sampleOf) => {
     const full = `kafka_consumergroup_${name}`;
-    metrics.add({ name: full, help, type: "gauge", samples: () => series.limit(full, samples(), one => one) });
+    metrics.add({ name: full, help, type: "gauge", samples: () => series.limit(full, items(), sampleOf) });
   };
   const offsets = function* offsets() {
     for (const { shard } of groups.all()) yield* shard.committed.all();
   };
-  add("current_offset", "Committed offset of a group, at its coordinator.", function* samples() {
-    for (const { groupId, topic, partition, offset } of offsets()) {
-      yield { labels: labels.of(groupId, topic, partition), value: nearestNumber(offset) };
+  addOffsets(add, offsets, ends);
+  addSums(add, offsets, ends);
+  const census = function* census() {
+    for (const { shard } of groups.all()) yield* shard.census();
+  };
+  add("members", "Members of a group, at its coordinator.", census, ({ groupId, members }) => ({
+    labels: { consumergroup: groupId },
+    value: members,
+  }));
+  metrics.gauge("kafka_server_group_coordinator_metrics_partitions_loading", "Partitions being loaded.", () =>
+    groups.known().reduce((count, { isLoaded, failed }) => count + Number(!isLoaded && !failed), 0),
+  );
+}
+
+/** Adds the offsets and lags of single partitions. */
+function addOffsets(add: AddGauge, offsets: () => Iterable<Place>, ends: Ends): void {
+  const labels = new OffsetLabels();
+  add(
+    "current_offset",
+    "Committed offset of a group, at its coordinator.",
+    offsets,
+    ({ groupId, topic, partition, offset }) => ({
+      labels: labels.of(groupId, topic, partition),
+      value: nearestNumber(offset),
+    }),
+  );
+  const lastOffsets = function* lastOffsets() {
+    try {
+      yield* offsets();
+    } finally {
+      labels.swap();
+      ends.ask();
     }
-  });
+  };
   add(
     "lag",
     "Records between a group's committed offset and the high watermark, at its coordinator.",
-    function* lags() {
-      for (const { groupId, topic, partition, offset } of offsets()) {
-        const end = ends.of(topic, partition);
-        if (end === undefined) continue;
-        yield { labels: labels.of(groupId, topic, partition), value: Math.max(0, end - nearestNumber(offset)) };
-      }
-      labels.swap();
-      ends.ask();
+    lastOffsets,
+    ({ groupId, topic, partition, offset }) => {
+      const end = ends.of(topic, partition);
+      if (end === undefined) return undefined;
+      return { labels: labels.of(groupId, topic, partition), value: Math.max(0, end - nearestNumber(offset)) };
     },
   );
+}
+
+/** Adds the sums of offsets and lags, by topic. */
+function addSums(add: AddGauge, offsets: () => Iterable<Place>, ends: Ends): void {
   const sums = (read: (topic: string, partition: PartitionIndex, offset: number) => number) =>
     function* samples(): Iterable<MetricSample> {
       let sum: { readonly labels: Labels; value: number } | undefined;
@@ -209,20 +247,12 @@ function addLags(counted: Counted): void {
     "current_offset_sum",
     "Sum of a group's committed offsets of a topic, at its coordinator.",
     sums((_topic, _partition, offset) => offset),
+    sum => sum,
   );
   add(
     "lag_sum",
     "Sum of a group's known lags of a topic, at its coordinator.",
     sums((topic, partition, offset) => Math.max(0, (ends.of(topic, partition) ?? 0) - offset)),
-  );
-  add("members", "Members of a group, at its coordinator.", function* members() {
-    for (const { shard } of groups.all()) {
-      for (const { groupId, members: value } of shard.census()) {
-        yield { labels: { consumergroup: groupId }, value };
-      }
-    }
-  });
-  metrics.gauge("kafka_server_group_coordinator_metrics_partitions_loading", "Partitions being loaded.", () =>
-    groups.known().reduce((count, { isLoaded, failed }) => count + Number(!isLoaded && !failed), 0),
+    sum => sum,
   );
 }

@@ -166,6 +166,18 @@ test("a rate is that of the last minute", () => {
   expect(rate.read(60, 60_000)).toBe(0);
 });
 
+test("a metric asks for no sample beyond its limit, and reads no more items than it has to count", () => {
+  const metrics = new BrokerMetrics();
+  const series = new BoundedSeries(metrics, 2);
+  let [read, asked] = [0, 0];
+  const items = function* items() {
+    for (;;) yield ++read;
+  };
+  const found = [...series.limit("m", items(), value => ({ labels: { n: String(value) }, value: ++asked }))];
+  expect(found).toHaveLength(2);
+  expect([asked, read]).toEqual([2, 20_002]);
+});
+
 test("a metric has no more series than its limit, and the rest is counted", () => {
   const metrics = new BrokerMetrics();
   const series = new BoundedSeries(metrics, 2);

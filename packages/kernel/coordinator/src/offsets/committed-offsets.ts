@@ -124,6 +124,15 @@ export class CommittedOffsets {
     return fetchOffsets(this.#table.offsets.of(groupId, view), topics, { names: this.#context.topics, isOpen, view });
   }
 
+  /** Number of offsets of all groups, those of records that are not committed yet included. */
+  get count(): number {
+    let count = 0;
+    for (const { id } of this.#table.values()) {
+      for (const [, partitions] of this.#table.offsets.of(id).entries()) count += partitions.size;
+    }
+    return count;
+  }
+
   /** Committed offsets of all groups, one at a time. */
   *all(): IterableIterator<OffsetPlace & { readonly offset: WireOffset }> {
     const view = "committed";

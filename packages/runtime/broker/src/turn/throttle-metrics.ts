@@ -3,6 +3,8 @@ import type { Labels, MetricSample, MetricSource } from "./metric.ts";
 
 /** Most clients whose throttle times are told apart: those throttled last. */
 const MOST_CLIENTS = 1000;
+/** Most characters of a name in labels: clients choose theirs. */
+const LONGEST_NAME = 256;
 /** Windows of the averages: those of Kafka's metrics by default. */
 const WINDOWS = { ms: 30_000, count: 2 };
 
@@ -31,8 +33,9 @@ export class ThrottleMetrics {
     now: number,
   ): void {
     const clients = this.#clients[kind];
-    const key = JSON.stringify([user, clientId]);
-    const known = clients.get(key) ?? { labels: { user, client_id: clientId }, times: new LatencyWindow(WINDOWS) };
+    const labels = { user: user.slice(0, LONGEST_NAME), client_id: clientId.slice(0, LONGEST_NAME) };
+    const key = JSON.stringify([labels.user, labels.client_id]);
+    const known = clients.get(key) ?? { labels, times: new LatencyWindow(WINDOWS) };
     // Keep the map in the order of the last throttle.
     clients.delete(key);
     clients.set(key, known);
